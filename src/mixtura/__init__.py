@@ -1,0 +1,53 @@
+"""Mixtura: Gaussian mixture models, from a hundred rows to more than one machine holds.
+
+    rows --sweep--> Statistics --rule--> Mixture --> again, until converged --> predict, sample, select, report
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mixtura import errors, families, rules
+from mixtura.fitting import Fit, Step, fit, iterate, sweep
+from mixtura.mixture import Mixture
+from mixtura.rules import gradients
+from mixtura.sources import open
+from mixtura.starting import start
+from mixtura.statistics import Statistics
+
+if TYPE_CHECKING:
+    from mixtura.estimators import GaussianMixture
+    from mixtura.selection import Selection, select
+
+__version__ = "0.1.0"
+
+_LATER = {"GaussianMixture": "mixtura.estimators", "select": "mixtura.selection", "Selection": "mixtura.selection"}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what costs time (scikit-learn) only when it is asked for."""
+    if name in _LATER:
+        from importlib import import_module
+
+        return getattr(import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'mixtura' has no attribute {name!r}")
+
+
+__all__ = [
+    "Fit",
+    "GaussianMixture",
+    "Mixture",
+    "Selection",
+    "Statistics",
+    "Step",
+    "errors",
+    "families",
+    "fit",
+    "gradients",
+    "iterate",
+    "open",
+    "rules",
+    "select",
+    "start",
+    "sweep",
+]

@@ -1,0 +1,48 @@
+"""Everything Mixtura raises or warns of, each also a builtin, so that callers may catch either.
+
+    MixturaError
+    ├── DataError (ValueError)              rows that cannot be fitted: NaN, text, too few, out of range
+    ├── ParameterError (ValueError)         an argument or a mixture that makes no sense
+    ├── FileError (OSError)                 a file that cannot be found, read or written
+    └── ModelFileError (FileError)          a model file that is damaged, foreign or does not fit the data
+    MixturaWarning (UserWarning)
+    ├── ConstantColumnWarning               a column holds one value; it fits, but tells nothing
+    ├── RepairWarning                       a component collapsed and was repaired
+    └── ConvergenceWarning                  max_iter came before convergence
+"""
+
+
+class MixturaError(Exception):
+    """The root of every error that Mixtura raises itself."""
+
+
+class DataError(MixturaError, ValueError):
+    """The rows cannot be fitted; the message names column and row."""
+
+
+class ParameterError(MixturaError, ValueError):
+    """An argument or the parameters of a mixture make no sense; the message names what was expected."""
+
+
+class FileError(MixturaError, OSError):
+    """A file cannot be found, read or written."""
+
+
+class ModelFileError(FileError):
+    """A model file is damaged, foreign, or does not fit the data."""
+
+
+class MixturaWarning(UserWarning):
+    """The root of every warning that Mixtura gives itself."""
+
+
+class ConstantColumnWarning(MixturaWarning):
+    """A column holds one value; the fit goes on, the column tells nothing apart."""
+
+
+class RepairWarning(MixturaWarning):
+    """A component collapsed and was repaired."""
+
+
+class ConvergenceWarning(MixturaWarning):
+    """The iterations allowed were used up before the fit converged."""

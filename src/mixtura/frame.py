@@ -1,0 +1,94 @@
+"""Frame and Profile: where the data lie, from one pass, and the standardised coordinates in which the kernels read rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mixtura.moments import Array
+
+LARGEST = 1e140  # beyond it, and below its inverse, a variance or its inverse square leaves float64
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """Immutable column-wise sums of weighted rows: range, mean and squares about the mean. `+` merges other rows' profile.
+
+    Shapes: minimum, maximum, mean, squares (D,). `rows` counts rows whose weight is positive. A NaN shows as NaN in `minimum`.
+    """
+
+    rows: int
+    weight: float
+    minimum: Array
+    maximum: Array
+    mean: Array
+    squares: Array
+
+    @classmethod
+    def of(cls, rows: Any, weights: Array | None = None) -> Profile:
+        """The profile of a block (n, D) in one go; `weights` (n,) default to 1."""
+        if weights is not None:
+            kept = weights > 0
+            rows, weights = (rows, weights) if kept.all() else (rows[kept], weights[kept])
+        if not len(rows):
+            D = rows.shape[1]
+            return cls(0, 0.0, np.full(D, np.inf), np.full(D, -np.inf), np.zeros(D), np.zeros(D))
+        with np.errstate(invalid="ignore", over="ignore"):
+            minimum, maximum = rows.min(axis=0).astype(float), rows.max(axis=0).astype(float)
+            mean = np.average(rows, axis=0, weights=weights).astype(float) if weights is not None else rows.mean(axis=0, dtype=float)
+            centred = np.asarray(rows, dtype=float) - mean
+            squares = np.einsum("ij,ij->j", centred, centred) if weights is None else np.einsum("i,ij,ij->j", weights, centred, centred)
+        return cls(len(rows), float(len(rows) if weights is None else weights.sum()), minimum, maximum, mean, squares)
+
+    def __add__(self, other: Profile | int) -> Profile:
+        if isinstance(other, int) and other == 0:
+            return self
+        if not isinstance(other, Profile):
+            return NotImplemented
+        weight = self.weight + other.weight
+        share = other.weight / weight if weight else 0.0
+        with np.errstate(invalid="ignore", over="ignore"):
+            shift = other.mean - self.mean
+            return replace(
+                self,
+                rows=self.rows + other.rows,
+                weight=weight,
+                minimum=np.minimum(self.minimum, other.minimum),
+                maximum=np.maximum(self.maximum, other.maximum),
+                mean=self.mean + share * shift,
+                squares=self.squares + other.squares + shift**2 * share * self.weight,
+            )
+
+    __radd__ = __add__
+
+    @property
+    def constant(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Which columns hold one value only."""
+        return self.minimum == self.maximum
+
+    @property
+    def deviation(self) -> Array:
+        """The standard deviation of each column; for a constant column its absolute value, or 1 for zero."""
+        variance = self.squares / self.weight
+        return np.where(self.constant | (variance <= 0), np.where(self.mean != 0, np.abs(self.mean), 1.0), np.sqrt(variance))
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """Standardised coordinates z = (x - centre) / scale.
+
+    Scales are powers of two and the centre is a number of the rows' own dtype, so that nothing is rounded on the way in.
+    """
+
+    centre: Array
+    scale: Array
+
+    @classmethod
+    def of(cls, mean: Array, deviation: Array, common: bool, dtype: Any = np.float64) -> Frame:
+        """The frame about these means and deviations (D,); `common` gives all columns one scale, as spherical shapes need."""
+        if common:
+            deviation = np.full(len(mean), np.sqrt(np.mean(np.square(deviation / deviation.max()))) * deviation.max())
+        centre = np.asarray(np.asarray(mean, dtype=dtype), dtype=float)
+        return cls(centre, np.exp2(np.round(np.log2(deviation))))

@@ -1,0 +1,276 @@
+"""Which form of the kernels a sweep takes, and the mixture made ready for it.
+
+A `Plan` is made once per pass over the rows and then works block by block, in any thread. The expanded form is taken where it is the
+faster one and loses less than the guard allows; otherwise the centred form, which loses nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtura.frame import Frame
+from mixtura.kernels import centred, expanded
+from mixtura.kernels.expanded import DIAGONAL, FULL, LINEAR, NORM, TILE
+from mixtura.kernels.lanes import lanes_per_register
+from mixtura.kernels.panel import LIMIT
+from mixtura.moments import Array, Moment
+from mixtura.statistics import Statistics
+
+GUARD = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4}  # nats that a logit may lose (DESIGN: numerical rules)
+PANEL_BYTES = 400_000  # features and logits of a panel share a core's L2 cache with the sums
+EXPANDED_RATE, CENTRED_RATE = 1.0, 0.8  # measured: relative speed of a multiplication in the two forms (benchmarks/sweep.py)
+_EMPTY = {np.dtype(kind): np.empty(0, dtype=kind) for kind in (np.float64, np.float32, np.int64)}
+_EMPTY_ROWS = {np.dtype(kind): np.empty((0, 0), dtype=kind) for kind in (np.float64, np.float32)}
+
+
+class Gaussians(NamedTuple):
+    """A mixture as the kernels want it: log weights (K,), means (K, D), and U with U'U = precision.
+
+    `whiteners` is (K, D, D) or (K, D), with K = 1 where all components share it.
+    """
+
+    log_weights: Array
+    means: Array
+    whiteners: Array
+    isotropic: bool
+
+    def standardised(self, frame: Frame) -> Gaussians:
+        """The same mixture in the frame's coordinates, where every density is larger by the product of the scales."""
+        return self._replace(means=(self.means - frame.centre) / frame.scale, whiteners=self.whiteners * frame.scale)
+
+    @property
+    def constants(self) -> Array:
+        """log pi_k - D/2 log 2 pi + log det U_k."""
+        U, D = self.whiteners, self.means.shape[1]
+        diagonal = np.diagonal(U, axis1=-2, axis2=-1) if U.ndim == 3 else U
+        result: Array = self.log_weights + np.log(diagonal).sum(axis=-1) - D / 2 * np.log(2 * np.pi)
+        return result
+
+    @property
+    def shared(self) -> bool:
+        """Whether all components have one covariance, so that the quadratic term cancels in the posterior."""
+        return len(self.whiteners) == 1
+
+    @property
+    def order(self) -> int:
+        """The features that the logits need."""
+        if self.shared:
+            return LINEAR
+        if self.whiteners.ndim == 3:
+            return FULL
+        return NORM if self.isotropic else DIAGONAL
+
+
+class Answers(NamedTuple):
+    """What is known of each row: its likeliest component, that component's posterior, the log density, the posterior (n, K)."""
+
+    component: NDArray[np.int64]
+    probability: NDArray[Any]
+    log_density: NDArray[Any]
+    posterior: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Form:
+    """Compiled functions with the arrays of one mixture: `arguments` follow the frame, in both."""
+
+    sweep: Any
+    answers: Any
+    arguments: tuple[Any, ...]
+
+
+class Plan:
+    """The passes over rows of one dtype at one mixture in one frame.
+
+    `sums` names what the M-step needs: (moment, pooled). Where it is None only answers are wanted, which need whole densities and
+    therefore never the linear order.
+    """
+
+    def __init__(self, gaussians: Gaussians, frame: Frame, dtype: Any, sums: tuple[Moment, bool] | None = None):
+        self.dtype = np.dtype(dtype)
+        self.frame = frame
+        self.sums = sums
+        self.local = gaussians.standardised(frame)
+        self.order = self._order()
+        self.K, self.D = self.local.means.shape
+        self.step = lanes_per_register(self.dtype)
+        self.expands = self._expands()
+        self.form = self._expanded() if self.expands else self._centred()
+        kind = self.dtype.type
+        self._frame_arguments = (frame.centre.astype(kind), (1 / frame.scale).astype(kind), kind(LIMIT[self.dtype]))
+
+    def sweep(self, rows: NDArray[Any], weights: NDArray[Any] | None) -> Statistics:
+        """The statistics of a block (n, D) in the frame's coordinates."""
+        assert self.sums is not None
+        w = _EMPTY[self.dtype] if weights is None else weights.astype(self.dtype)
+        total = float(len(rows)) if weights is None else float(weights.sum())
+        return self._expanded_sums(rows, w, total) if self.expands else self._centred_sums(rows, w, total)
+
+    def answers(self, rows: NDArray[Any], *, component: bool = False, density: bool = False, posterior: bool = False) -> Answers:
+        """The wanted answers for each row of a block, the others empty; log densities are those of the caller's coordinates."""
+        n = len(rows)
+        result = Answers(
+            np.empty(n, np.int64) if component else _EMPTY[np.dtype(np.int64)],
+            np.empty(n, self.dtype) if density else _EMPTY[self.dtype],
+            np.empty(n, self.dtype) if density else _EMPTY[self.dtype],
+            np.empty((n, self.K), self.dtype) if posterior else _EMPTY_ROWS[self.dtype],
+        )
+        self.form.answers(
+            rows, *self._frame_arguments, *self.form.arguments, result.component, result.log_density, result.probability, result.posterior
+        )
+        if density:
+            result.log_density[:] -= np.log(self.frame.scale).sum()
+        return result
+
+    def complete(self, statistics: Statistics, everything: Statistics | None) -> Statistics:
+        """Adds to linear sums what is the same for any mixture: all rows' second moments, `everything` (K = 1, frame coordinates)."""
+        if everything is None:
+            return statistics
+        assert self.sums is not None
+        moment, pooled = self.sums
+        about_origin = everything.repivot(np.zeros((1, self.D)))
+        second = about_origin.second[0]
+        if self.local.shared and self.local.whiteners.ndim == 3:
+            quadratic = float(np.sum((self.local.whiteners[0].T @ self.local.whiteners[0]) * second))
+        else:
+            squares = self.local.whiteners[0] ** 2
+            quadratic = float(np.sum(squares * second)) if moment.axes == 1 else float(squares[0] * second)
+        return Statistics(
+            moment,
+            pooled,
+            statistics.rows,
+            statistics.weight,
+            statistics.log_likelihood - quadratic / 2,
+            statistics.counts,
+            statistics.pivots,
+            statistics.first,
+            np.asarray(second),
+        )
+
+    @property
+    def wants_total(self) -> bool:
+        """Whether `complete` needs the second moments of all rows."""
+        return self.sums is not None and self.expands and self.order == LINEAR
+
+    def _order(self) -> int:
+        """The richest of what the logits and what the sums need."""
+        if self.sums is None:
+            local = self.local
+            return FULL if local.whiteners.ndim == 3 else NORM if local.isotropic else DIAGONAL
+        moment, pooled = self.sums
+        needed = LINEAR if pooled else (NORM, DIAGONAL, FULL)[moment.axes]
+        if self.local.order == needed == LINEAR and not self._keeps(moment):
+            needed = FULL
+        return max(self.local.order, needed)
+
+    def _keeps(self, moment: Moment) -> bool:
+        """Whether the pooled second moment that is kept suffices for the cancelled quadratic term of the likelihood."""
+        return moment.axes >= (2 if self.local.whiteners.ndim == 3 else 0 if self.local.isotropic else 1)
+
+    def _expands(self) -> bool:
+        """Whether the expanded form is accurate enough and the faster one."""
+        whitened = np.einsum("kij,kj->ki", *self._paired()) if self.local.whiteners.ndim == 3 else np.multiply(*self._paired())
+        loss = np.finfo(self.dtype).eps * float((whitened**2).sum(axis=-1).max())
+        if loss > GUARD[self.dtype]:
+            return False
+        D, K = self.D, self.K
+        F = expanded.features(self.order, D)
+        build = F if self.order >= DIAGONAL else 0
+        expanded_cost = (2 * F * (-(-K // TILE) * TILE) + build) / EXPANDED_RATE
+        matrix = self.local.whiteners.ndim == 3 or (self.sums is not None and self.sums[0].axes == 2)
+        padded = -(-D // 4) * 4
+        centred_cost = K * (padded * (padded + 4) + 4 * padded) / CENTRED_RATE if matrix else K * 8 * D
+        return self.order == LINEAR or expanded_cost <= centred_cost
+
+    def _paired(self) -> tuple[Array, Array]:
+        U, means = self.local.whiteners, self.local.means
+        return np.broadcast_to(U, (len(means), *U.shape[1:])), means
+
+    def _panel_rows(self, rows_of_table: int) -> int:
+        """Rows per panel: as many as let the panel stay in L2, in whole pairs of registers."""
+        step = 2 * self.step
+        fitting = PANEL_BYTES // (rows_of_table * self.dtype.itemsize)
+        return max(step, min(256, fitting) // step * step)
+
+    def _expanded(self) -> Form:
+        """H, packed by groups of components: <H_k, phi(z)> is the logit, less the quadratic term in the linear order."""
+        U, means = self._paired()
+        D, K = self.D, self.K
+        H = np.zeros((-(-K // TILE) * TILE, expanded.features(self.order, D)))
+        if U.ndim == 3:
+            precision = np.einsum("kji,kjl->kil", U, U)
+            slope = np.einsum("kij,kj->ki", precision, means)
+        else:
+            slope = U**2 * means
+        H[:K, 0] = self.local.constants - (slope * means).sum(axis=1) / 2
+        H[:K, 1 : 1 + D] = slope
+        if self.order == NORM:
+            H[:K, 1 + D] = -(U[:, 0] ** 2) / 2
+        elif self.order == DIAGONAL:
+            H[:K, 1 + D :] = -(U**2) / 2
+        elif self.order == FULL:
+            if U.ndim == 2:
+                precision = U[..., None] ** 2 * np.eye(D)
+            upper = np.triu_indices(D)
+            H[:K, 1 + D :] = -precision[:, *upper] * np.where(upper[0] == upper[1], 0.5, 1.0)
+        packed = np.ascontiguousarray(H.reshape(-1, TILE, H.shape[1]).transpose(0, 2, 1), dtype=self.dtype)
+        panel_rows = self._panel_rows(H.shape[1] + len(H))
+        return Form(expanded.sweep, expanded.answers, (self.order, K, packed, panel_rows, self.step))
+
+    def _centred(self) -> Form:
+        U, means = self._paired()
+        kind = self.dtype
+        constants = self.local.constants.astype(kind)
+        if U.ndim == 2 and (self.sums is None or self.sums[0].axes < 2):
+            arguments = (means.astype(kind), U.astype(kind), constants, self._panel_rows(self.D + self.K), self.step)
+            return Form(centred.diagonal_sweep, centred.diagonal_answers, arguments)
+        matrices = U if U.ndim == 3 else U[..., None] * np.eye(self.D)
+        padded = -(-self.D // 4) * 4
+        room = np.zeros((self.K, padded, padded))
+        room[:, : self.D, : self.D] = matrices
+        packed = np.ascontiguousarray(room.reshape(self.K, padded // 4, 4, padded).transpose(0, 1, 3, 2), dtype=kind)
+        arguments = (means.astype(kind), packed, constants, self._panel_rows(2 * padded + self.K), self.step)
+        return Form(centred.matrix_sweep, centred.matrix_answers, arguments)
+
+    def _expanded_sums(self, rows: NDArray[Any], w: NDArray[Any], total: float) -> Statistics:
+        assert self.sums is not None
+        moment, pooled = self.sums
+        D = self.D
+        table = np.zeros((self.K, expanded.features(self.order, D)))
+        log_likelihood = self.form.sweep(rows, w, *self._frame_arguments, *self.form.arguments, table)
+        second = _second_moments(table[:, 1 + D :], self.order, moment, pooled, D)
+        pivots = np.zeros((self.K, D))
+        return Statistics(moment, pooled, len(rows), total, log_likelihood, table[:, 0], pivots, table[:, 1 : 1 + D], second)
+
+    def _centred_sums(self, rows: NDArray[Any], w: NDArray[Any], total: float) -> Statistics:
+        assert self.sums is not None
+        moment, pooled = self.sums
+        K, D = self.K, self.D
+        counts, first = np.zeros(K), np.zeros((K, D))
+        matrix = self.form.sweep is centred.matrix_sweep
+        second = np.zeros((K, D, D) if matrix else (K, D))
+        log_likelihood = self.form.sweep(rows, w, *self._frame_arguments, *self.form.arguments, counts, first, second)
+        kept = moment.keep(second) if matrix else second if moment.axes else second.sum(axis=1)
+        pivots = self.form.arguments[0].astype(float)
+        return Statistics(moment, pooled, len(rows), total, log_likelihood, counts, pivots, first, kept.sum(axis=0) if pooled else kept)
+
+
+def _second_moments(columns: Array, order: int, moment: Moment, pooled: bool, D: int) -> Array:
+    """The part of the features' sums that the moment keeps; the linear order sums none."""
+    if order == LINEAR:
+        return np.zeros(moment.shape(D))
+    if order == FULL:
+        matrices = np.empty((len(columns), D, D))
+        i, j = np.triu_indices(D)
+        matrices[:, i, j] = columns
+        matrices[:, j, i] = columns
+        kept = moment.keep(matrices)
+    elif order == DIAGONAL:
+        kept = columns if moment.axes else columns.sum(axis=1)
+    else:
+        kept = columns[:, 0]
+    return kept.sum(axis=0) if pooled else kept

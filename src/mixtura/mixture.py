@@ -1,0 +1,228 @@
+"""Mixture: weights, means and covariances of a Gaussian mixture, immutable, and what can be asked of it.
+
+    p(x) = sum_k pi_k N(x | mu_k, Sigma_k)
+
+It answers by itself; no estimator is needed. Fitting is elsewhere (`rules`, `fitting`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mixtura import storage
+from mixtura.errors import DataError, ModelFileError, ParameterError
+from mixtura.families import Family, family_of
+from mixtura.frame import Frame
+from mixtura.kernels import Answers, Gaussians, Plan
+from mixtura.moments import Array
+from mixtura.sources import Source
+from mixtura.sources import open as open_source
+from mixtura.statistics import Statistics
+
+ROUNDING = 1e-6  # weights may miss a sum of 1 by this much before they are called wrong
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """A Gaussian mixture in the caller's coordinates.
+
+    Shapes: weights (K,), positive, sum 1; means (K, D), in the columns' units; covariances in the family's shape, in squared units:
+    full (K, D, D), diag (K, D), spherical (K,), tied (D, D), tied_diag (D,), tied_spherical ().
+
+    Raises ParameterError where shapes disagree, weights are not a distribution, or a covariance is not symmetric positive definite.
+
+    >>> import mixtura
+    >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+    >>> mixture.posterior([[0.0]])
+    array([[0.5, 0.5]])
+    """
+
+    weights: Array
+    means: Array
+    covariances: Array
+    family: Family
+
+    def __init__(self, weights: ArrayLike, means: ArrayLike, covariances: ArrayLike, family: str | Family = "full"):
+        family = family_of(family)
+        arrays = {name: _numbers(name, value) for name, value in (("weights", weights), ("means", means), ("covariances", covariances))}
+        _check_shapes(family, **arrays)
+        arrays["weights"] = arrays["weights"] / arrays["weights"].sum()
+        for name, array in arrays.items():
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "family", family)
+        if family.moment.axes == 2 and not np.allclose(self.covariances, np.swapaxes(self.covariances, -1, -2), rtol=1e-6, atol=0):
+            raise ParameterError("a covariance is not symmetric: got unequal halves, expected Sigma = Sigma'; try (Sigma + Sigma.T) / 2")
+        _ = self.whiteners
+
+    @property
+    def K(self) -> int:
+        """The number of components."""
+        return len(self.weights)
+
+    @property
+    def D(self) -> int:
+        """The number of columns."""
+        return self.means.shape[1]
+
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters: the family's covariance parameters, K D means and K - 1 weights."""
+        return self.family.n_parameters(self.K, self.D)
+
+    @cached_property
+    def whiteners(self) -> Array:
+        """U with U'U = Sigma^-1: (K, D, D) lower triangular or (K, D); leading axis 1 where the components share it."""
+        try:
+            U = self.family.moment.whiteners(self.covariances, self.D)
+        except np.linalg.LinAlgError:
+            U = np.array(np.nan)
+        if not np.isfinite(U).all():
+            raise ParameterError(
+                f"{self._first_singular()} is not positive definite: expected a covariance with positive eigenvalues; "
+                "try adding a small multiple of the identity"
+            ) from None
+        return U[None] if self.family.pooled else U
+
+    @cached_property
+    def matrices(self) -> Array:
+        """The covariances as (K, D, D), whatever the family."""
+        return self.family.matrices(self.covariances, self.K, self.D)
+
+    @property
+    def gaussians(self) -> Gaussians:
+        """The mixture as the kernels want it."""
+        with np.errstate(divide="ignore"):
+            log_weights = np.maximum(np.log(self.weights), -1e4)  # a weight of zero stays an ordinary number
+        return Gaussians(log_weights, self.means, self.whiteners, self.family.moment.axes == 0)
+
+    @cached_property
+    def frame(self) -> Frame:
+        """The coordinates in which this mixture has mean about 0 and variance about 1."""
+        mean = self.weights @ self.means
+        variances = np.diagonal(self.matrices, axis1=1, axis2=2)
+        spread = self.weights @ (variances + (self.means - mean) ** 2)
+        return Frame.of(mean, np.sqrt(spread), self.family.moment.axes == 0)
+
+    def log_density(self, X: Any) -> NDArray[np.float64]:
+        """log p(x) of each row, in nats: (N,)."""
+        return self.answers(X, density=True).log_density.astype(float)
+
+    def posterior(self, X: Any) -> NDArray[np.float64]:
+        """r_ik = pi_k N(x_i | mu_k, Sigma_k) / p(x_i): (N, K), rows sum to 1."""
+        return self.answers(X, posterior=True).posterior.astype(float)
+
+    def assign(self, X: Any) -> NDArray[np.int64]:
+        """The component of greatest posterior for each row: (N,), the first of equals."""
+        return self.answers(X, component=True).component
+
+    def score(self, X: Any, sample_weight: ArrayLike | None = None) -> float:
+        """The mean log density per row (weighted mean where `sample_weight` is given), in nats."""
+        density = self.log_density(X)
+        return float(np.average(density, weights=None if sample_weight is None else np.asarray(sample_weight, dtype=float)))
+
+    def answers(self, X: Any, *, component: bool = False, density: bool = False, posterior: bool = False) -> Answers:
+        """Several answers for each row from one pass; those not asked for are empty. `probability` comes with `density`."""
+        source = self.source(X)
+        plan = Plan(self.gaussians, self.frame, source.dtype)
+        wanted = {"component": component, "density": density, "posterior": posterior}
+        parts = list(source.map(lambda block: plan.answers(block.rows, **wanted)))  # type: ignore[arg-type,return-value]
+        return parts[0] if len(parts) == 1 else Answers(*(np.concatenate(column) for column in zip(*parts, strict=True)))  # type: ignore[arg-type]
+
+    def source(self, X: Any, sample_weight: ArrayLike | None = None, n_jobs: int | None = None) -> Source:
+        """X as a source, checked to have this mixture's width."""
+        source = open_source(X, weights=sample_weight, n_jobs=n_jobs)
+        if source.D != self.D:
+            raise DataError(f"the data do not fit the mixture: got {source.D} columns, expected {self.D}; try the columns it was fitted on")
+        return source
+
+    def sample(self, n: int, random_state: Any = None) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """n rows drawn from the mixture, (n, D), and the component of each, (n,), in random order.
+
+        `random_state` is anything that numpy.random.default_rng takes.
+
+        Raises ParameterError unless n >= 1.
+        """
+        if n < 1:
+            raise ParameterError(f"cannot sample {n} rows: expected n >= 1; try n=1")
+        generator = np.random.default_rng(random_state)
+        component = generator.choice(self.K, size=n, p=self.weights)
+        factors = np.linalg.cholesky(self.matrices)
+        rows = self.means[component] + np.einsum("nij,nj->ni", factors[component], generator.standard_normal((n, self.D)))
+        return rows, component
+
+    def to_family(self, family: str | Family) -> Mixture:
+        """The same mixture written in a more general family."""
+        other = family_of(family)
+        if not other.nests(self.family):
+            raise ParameterError(f"a {self.family.name} mixture is not always {other.name}: expected a more general family; try 'full'")
+        return Mixture(self.weights, self.means, self.family.convert(self.covariances, other, self.K, self.D), other)
+
+    def save(self, path: str | Path, metadata: dict[str, Any] | None = None) -> None:
+        """Writes a safetensors file: arrays and JSON, nothing that can execute. `metadata` is kept beside them.
+
+        Raises FileError where the file cannot be written; nothing half written is left.
+        """
+        tensors = {"weights": self.weights, "means": self.means, "covariances": self.covariances}
+        storage.write(path, tensors, {**(metadata or {}), "family": self.family.name})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Mixture:
+        """The mixture in a file that `save` wrote. Raises ModelFileError for a damaged or foreign file."""
+        return cls.load_with_metadata(path)[0]
+
+    @classmethod
+    def load_with_metadata(cls, path: str | Path) -> tuple[Mixture, dict[str, Any]]:
+        """The mixture and what was saved beside it."""
+        tensors, metadata = storage.read(path)
+        try:
+            return cls(tensors["weights"], tensors["means"], tensors["covariances"], metadata["family"]), metadata
+        except (KeyError, ParameterError) as error:
+            raise ModelFileError(f"{path} holds no usable mixture: {error}; try the file that mixtura wrote") from None
+
+    @classmethod
+    def maximising(cls, statistics: Statistics, family: Family, covariances: Array) -> Mixture:
+        """The M-step's mixture: weights n_k / n, means xbar_k, and these covariances."""
+        return cls(statistics.counts / statistics.counts.sum(), statistics.means, covariances, family)
+
+    def __repr__(self) -> str:
+        return f"Mixture({self.K} components, {self.D} columns, family={self.family.name!r})"
+
+    def _first_singular(self) -> str:
+        stack = self.covariances[None] if self.family.pooled else self.covariances
+        for k, one in enumerate(stack):
+            try:
+                if np.isfinite(self.family.moment.whiteners(one, self.D)).all():
+                    continue
+            except np.linalg.LinAlgError:
+                pass
+            return "the shared covariance" if self.family.pooled else f"the covariance of component {k}"
+        return "a covariance"
+
+
+def _numbers(name: str, value: ArrayLike) -> Array:
+    try:
+        array = np.array(value, dtype=float)
+    except (TypeError, ValueError):
+        raise ParameterError(f"{name} are not numbers: got {value!r}, expected an array of floats; try numpy.asarray(..., float)") from None
+    if not np.isfinite(array).all():
+        raise ParameterError(f"{name} are not finite: got NaN or infinity, expected numbers; try dropping the component")
+    return array
+
+
+def _check_shapes(family: Family, weights: Array, means: Array, covariances: Array) -> None:
+    if weights.ndim != 1 or len(weights) == 0 or (weights < 0).any() or abs(weights.sum() - 1) > ROUNDING:
+        raise ParameterError(f"weights are not a distribution: got {weights!r}, expected K numbers >= 0 with sum 1; try weights / weights.sum()")
+    if means.ndim != 2 or len(means) != len(weights):
+        raise ParameterError(f"means do not fit the weights: got shape {means.shape}, expected ({len(weights)}, D); try one row per component")
+    expected = family.shape(*means.shape)
+    if covariances.shape != expected:
+        raise ParameterError(
+            f"covariances do not fit family {family.name!r}: got shape {covariances.shape}, expected {expected}; try another family="
+        )

@@ -1,0 +1,282 @@
+"""What is kept of a symmetric D x D matrix: all of it, its diagonal, or its trace.
+
+The second moments of a component, its covariance and its gradient all have one of these three shapes. Every formula that differs
+between full, diagonal and spherical mixtures is a method here; nothing else in Mixtura branches on the shape. Arrays may carry any
+leading axes (components).
+
+    moment     second moment   covariance     whitener U (U'U = precision)
+    MATRIX     (.., D, D)      (.., D, D)     (.., D, D) lower triangular
+    DIAGONAL   (.., D)         (.., D)        (.., D)
+    NORM       (..)  trace     (..)           (.., D) all equal
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+from scipy.linalg.lapack import dtrtri
+
+Array = NDArray[np.float64]
+
+
+class Moment(ABC):
+    """One way to keep a symmetric matrix."""
+
+    name: str
+    axes: int  # how many trailing axes the kept array has
+
+    @abstractmethod
+    def shape(self, D: int) -> tuple[int, ...]:
+        """The trailing shape."""
+
+    @abstractmethod
+    def product(self, a: Array, b: Array) -> Array:
+        """(ab' + ba') / 2 of vectors (.., D)."""
+
+    @abstractmethod
+    def rescale(self, second: Array, scale: Array) -> Array:
+        """The second moment of S x, S = diag(scale); NORM needs one scale for all columns."""
+
+    @abstractmethod
+    def keep(self, matrices: Array) -> Array:
+        """What this moment keeps of (.., D, D) second moments."""
+
+    @abstractmethod
+    def divisor(self, D: int) -> int:
+        """Second moment / (rows * divisor) = covariance."""
+
+    @abstractmethod
+    def n_parameters(self, D: int) -> int:
+        """Free numbers in one covariance."""
+
+    @abstractmethod
+    def matrices(self, covariances: Array, D: int) -> Array:
+        """The covariances as (.., D, D)."""
+
+    @abstractmethod
+    def whiteners(self, covariances: Array, D: int) -> Array:
+        """U with U'U = inverse covariance. Raises numpy's LinAlgError where a covariance is not positive definite."""
+
+    @abstractmethod
+    def floor(self, covariances: Array, reference: Array, relative: float) -> tuple[Array, NDArray[np.bool_]]:
+        """The nearest covariances in likelihood with every eigenvalue at least `relative` that of `reference`, and which changed.
+
+        Maximising the likelihood subject to Sigma >= c R clips the eigenvalues of Sigma in the metric of R (Sigma = R gives ones), so EM
+        with this floor still never lowers the likelihood. `reference` is a covariance of the same moment.
+        """
+
+    @abstractmethod
+    def add_to_diagonal(self, covariances: Array, value: float) -> Array:
+        """Sigma + value I."""
+
+    @abstractmethod
+    def gradient(self, covariances: Array, scatter: Array, D: int) -> Array:
+        """Sigma^-1 (S - Sigma) Sigma^-1 / 2, the derivative per unit of weight; `scatter` S is a second moment per row."""
+
+    @abstractmethod
+    def to_coordinates(self, covariances: Array) -> Array:
+        """Unconstrained coordinates: the log-Cholesky factor, or half the logarithm."""
+
+    @abstractmethod
+    def from_coordinates(self, coordinates: Array) -> Array:
+        """The covariances at these coordinates: positive definite wherever they are."""
+
+    @abstractmethod
+    def pullback(self, covariances: Array, gradient: Array) -> Array:
+        """The derivative by the coordinates from the derivative by the covariances."""
+
+
+class _Matrix(Moment):
+    name = "matrix"
+    axes = 2
+
+    def shape(self, D: int) -> tuple[int, ...]:
+        return (D, D)
+
+    def product(self, a: Array, b: Array) -> Array:
+        outer = a[..., :, None] * b[..., None, :]
+        return (outer + np.swapaxes(outer, -1, -2)) / 2
+
+    def rescale(self, second: Array, scale: Array) -> Array:
+        return second * (scale[:, None] * scale)
+
+    def keep(self, matrices: Array) -> Array:
+        return matrices
+
+    def divisor(self, D: int) -> int:
+        return 1
+
+    def n_parameters(self, D: int) -> int:
+        return D * (D + 1) // 2
+
+    def matrices(self, covariances: Array, D: int) -> Array:
+        return covariances
+
+    def whiteners(self, covariances: Array, D: int) -> Array:
+        return invert_triangular(np.linalg.cholesky(covariances))
+
+    def floor(self, covariances: Array, reference: Array, relative: float) -> tuple[Array, NDArray[np.bool_]]:
+        stacked = covariances.reshape(-1, *covariances.shape[-2:])
+        low = np.array([not _positive_definite(one - relative * reference) for one in stacked], dtype=bool)
+        if low.any():
+            stacked = stacked.copy()
+            for k in np.flatnonzero(low):
+                stacked[k] = _clip_eigenvalues(stacked[k], reference, relative)
+        return stacked.reshape(covariances.shape), low.reshape(covariances.shape[:-2])
+
+    def add_to_diagonal(self, covariances: Array, value: float) -> Array:
+        return covariances + value * np.eye(covariances.shape[-1])
+
+    def gradient(self, covariances: Array, scatter: Array, D: int) -> Array:
+        precision = np.linalg.inv(covariances)
+        product: Array = precision @ (scatter - covariances) @ precision / 2
+        return product
+
+    def to_coordinates(self, covariances: Array) -> Array:
+        factor = np.linalg.cholesky(covariances)
+        diagonal = np.arange(factor.shape[-1])
+        factor[..., diagonal, diagonal] = np.log(factor[..., diagonal, diagonal])
+        return factor
+
+    def from_coordinates(self, coordinates: Array) -> Array:
+        factor = _exponentiate_diagonal(coordinates)
+        return factor @ np.swapaxes(factor, -1, -2)
+
+    def pullback(self, covariances: Array, gradient: Array) -> Array:
+        factor = np.linalg.cholesky(covariances)
+        result = np.tril(2 * gradient @ factor)
+        diagonal = np.arange(factor.shape[-1])
+        result[..., diagonal, diagonal] *= factor[..., diagonal, diagonal]
+        return result
+
+
+class _Vector(Moment):
+    """What DIAGONAL and NORM share: their numbers are variances, one by one."""
+
+    def floor(self, covariances: Array, reference: Array, relative: float) -> tuple[Array, NDArray[np.bool_]]:
+        least = relative * reference
+        low = covariances < least
+        return np.maximum(covariances, least), low.any(axis=-1) if self.axes else low
+
+    def add_to_diagonal(self, covariances: Array, value: float) -> Array:
+        return covariances + value
+
+    def to_coordinates(self, covariances: Array) -> Array:
+        return np.log(covariances) / 2
+
+    def from_coordinates(self, coordinates: Array) -> Array:
+        return np.exp(2 * coordinates)
+
+    def pullback(self, covariances: Array, gradient: Array) -> Array:
+        return 2 * gradient * covariances
+
+
+class _Diagonal(_Vector):
+    name = "diagonal"
+    axes = 1
+
+    def shape(self, D: int) -> tuple[int, ...]:
+        return (D,)
+
+    def product(self, a: Array, b: Array) -> Array:
+        return a * b
+
+    def rescale(self, second: Array, scale: Array) -> Array:
+        return second * scale**2
+
+    def keep(self, matrices: Array) -> Array:
+        return np.diagonal(matrices, axis1=-2, axis2=-1).copy()
+
+    def divisor(self, D: int) -> int:
+        return 1
+
+    def n_parameters(self, D: int) -> int:
+        return D
+
+    def matrices(self, covariances: Array, D: int) -> Array:
+        return covariances[..., None] * np.eye(D)
+
+    def whiteners(self, covariances: Array, D: int) -> Array:
+        return _reciprocal_root(covariances)
+
+    def gradient(self, covariances: Array, scatter: Array, D: int) -> Array:
+        return (scatter - covariances) / covariances**2 / 2
+
+
+class _Norm(_Vector):
+    name = "norm"
+    axes = 0
+
+    def shape(self, D: int) -> tuple[int, ...]:
+        return ()
+
+    def product(self, a: Array, b: Array) -> Array:
+        summed: Array = (a * b).sum(axis=-1)
+        return summed
+
+    def rescale(self, second: Array, scale: Array) -> Array:
+        return second * scale[0] ** 2
+
+    def keep(self, matrices: Array) -> Array:
+        return np.trace(matrices, axis1=-2, axis2=-1)
+
+    def divisor(self, D: int) -> int:
+        return D
+
+    def n_parameters(self, D: int) -> int:
+        return 1
+
+    def matrices(self, covariances: Array, D: int) -> Array:
+        return np.asarray(covariances)[..., None, None] * np.eye(D)
+
+    def whiteners(self, covariances: Array, D: int) -> Array:
+        roots = _reciprocal_root(np.asarray(covariances))
+        return np.repeat(roots[..., None], D, axis=-1)
+
+    def gradient(self, covariances: Array, scatter: Array, D: int) -> Array:
+        return (scatter - D * covariances) / covariances**2 / 2
+
+
+MATRIX: Final[Moment] = _Matrix()
+DIAGONAL: Final[Moment] = _Diagonal()
+NORM: Final[Moment] = _Norm()
+
+
+def invert_triangular(factors: Array) -> Array:
+    """The inverses of lower triangular matrices (.., D, D)."""
+    flat = factors.reshape(-1, *factors.shape[-2:])
+    return np.stack([dtrtri(one, lower=1)[0] for one in flat]).reshape(factors.shape)
+
+
+def _reciprocal_root(variances: Array) -> Array:
+    if not (variances > 0).all():
+        raise np.linalg.LinAlgError("a variance is not positive")
+    result: Array = 1 / np.sqrt(variances)
+    return result
+
+
+def _exponentiate_diagonal(coordinates: Array) -> Array:
+    factor = np.tril(coordinates)
+    diagonal = np.arange(factor.shape[-1])
+    factor[..., diagonal, diagonal] = np.exp(factor[..., diagonal, diagonal])
+    return factor
+
+
+def _positive_definite(matrix: Array) -> bool:
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
+def _clip_eigenvalues(covariance: Array, reference: Array, relative: float) -> Array:
+    """Clips Sigma v = lambda R v at lambda >= relative; a hair above, so that the check in `floor` passes next time."""
+    values, vectors = eigh(covariance, reference)
+    basis = reference @ vectors
+    clipped: Array = (basis * np.maximum(values, relative * (1 + 1e-9))) @ basis.T
+    return (clipped + clipped.T) / 2

@@ -1,0 +1,64 @@
+"""What keeps covariances away from zero: a floor relative to the data (the default), or a ridge in squared units."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtura.errors import ParameterError
+from mixtura.families import Family
+from mixtura.moments import Array
+from mixtura.statistics import Statistics
+
+RELATIVE_FLOOR = 1e-6  # of the data's variance in the same direction: below it a maximum counts as spurious
+
+
+class Regularisation(ABC):
+    """Turns the family's maximiser into covariances that are positive definite."""
+
+    @abstractmethod
+    def apply(self, family: Family, covariances: Array, statistics: Statistics) -> tuple[Array, NDArray[np.bool_]]:
+        """The covariances to use, and which of them collapsed."""
+
+
+@dataclass(frozen=True)
+class Floor(Regularisation):
+    """No eigenvalue below `relative` times the data's variance in its direction.
+
+    The constrained maximiser, so EM still climbs; equivariant, so changing the units of a column changes no assignment.
+    """
+
+    relative: float = RELATIVE_FLOOR
+
+    def apply(self, family: Family, covariances: Array, statistics: Statistics) -> tuple[Array, NDArray[np.bool_]]:
+        """Clips in the metric of the data's covariance."""
+        return family.moment.floor(covariances, statistics.data_covariance, self.relative)
+
+
+@dataclass(frozen=True)
+class Ridge(Regularisation):
+    """scikit-learn's `reg_covar`: adds `value`, in squared units, to every variance; then the default floor, should that not do."""
+
+    value: float
+
+    def apply(self, family: Family, covariances: Array, statistics: Statistics) -> tuple[Array, NDArray[np.bool_]]:
+        """Sigma + value I, floored at a millionth of that floor so that nothing stays singular."""
+        ridged = family.moment.add_to_diagonal(covariances, self.value)
+        return family.moment.floor(ridged, statistics.data_covariance, RELATIVE_FLOOR**2)
+
+
+def regularisation_of(value: str | float | Regularisation) -> Regularisation:
+    """The regularisation that `reg_covar` names: "auto" or a number >= 0.
+
+    Raises ParameterError for anything else.
+    """
+    if isinstance(value, Regularisation):
+        return value
+    if isinstance(value, str) and value == "auto":
+        return Floor()
+    if isinstance(value, str | bool) or not np.isscalar(value) or not 0 <= float(value) < np.inf:  # type: ignore[arg-type]
+        raise ParameterError(f"reg_covar is not usable: got {value!r}, expected 'auto' or a number >= 0 in squared units; try 'auto'")
+    return Ridge(float(value))

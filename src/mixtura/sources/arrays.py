@@ -1,0 +1,131 @@
+"""Rows in memory (or memory-mapped): a NumPy array cut into equal blocks, worked on by threads.
+
+The kernels release the interpreter lock, so plain threads run at full speed and nothing is copied but the blocks in hand.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mixtura.errors import DataError, ParameterError
+from mixtura.sources.source import Block, Source
+
+S = TypeVar("S")
+ALONE = 2_048  # up to here one block: starting threads would cost more than they save
+LEAST, MOST = 1_024, 65_536  # rows per block
+BLOCKS = 32  # enough to keep many threads busy, few enough that adding up their sums is nothing
+
+
+class ArraySource(Source):
+    """The rows of an array (N, D) of float64 or float32 (anything else becomes float64), with weights (N,) or None.
+
+    `n_jobs` threads share the blocks; None or -1 takes every processor that this process may use.
+
+    Raises DataError for an array that is not two-dimensional, empty or not numeric, and for weights that are not N finite numbers >= 0.
+    """
+
+    def __init__(self, X: ArrayLike, weights: ArrayLike | None = None, columns: Sequence[str] | None = None, n_jobs: int | None = None):
+        self.X = _as_rows(X)
+        self.n_rows, D = self.X.shape
+        self.columns = tuple(columns) if columns is not None else tuple(f"x{j}" for j in range(D))
+        self.dtype = self.X.dtype
+        self.weights = None if weights is None else _as_weights(weights, self.n_rows)
+        self.n_jobs = n_threads(n_jobs)
+
+    def reduce(self, task: Callable[[Block], S]) -> S:
+        """The sum of task(block) over all blocks, added in row order."""
+        results = self._run(task)
+        total = next(results)
+        for result in results:
+            total = total + result  # type: ignore[operator]
+        return total
+
+    def map(self, task: Callable[[Block], NDArray[Any]]) -> Iterator[NDArray[Any]]:
+        """task(block) for every block, in row order, after checking that its rows are finite."""
+        return self._run(lambda block: task(self.require_finite(block)))
+
+    def sample(self, n: int, generator: np.random.Generator) -> Source:
+        """At most n rows drawn without replacement, in row order; all rows where there are no more."""
+        if n >= self.n_rows:
+            return self
+        chosen = np.sort(generator.choice(self.n_rows, n, replace=False, shuffle=False))
+        weights = None if self.weights is None else self.weights[chosen]
+        return ArraySource(self.X[chosen], weights, self.columns, self.n_jobs)
+
+    def _run(self, task: Callable[[Block], S]) -> Iterator[S]:
+        bounds = block_bounds(self.n_rows)
+        if len(bounds) == 2 or self.n_jobs == 1:
+            for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+                yield task(self._block(start, stop))
+            return
+        pool = _pool(self.n_jobs)
+        waiting: deque[Future[S]] = deque()
+        for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+            waiting.append(pool.submit(lambda a, b: task(self._block(a, b)), start, stop))
+            if len(waiting) > 2 * self.n_jobs:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def _block(self, start: int, stop: int) -> Block:
+        return Block(start, self.X[start:stop], None if self.weights is None else self.weights[start:stop])
+
+
+def block_bounds(n_rows: int) -> list[int]:
+    """Where the blocks start and end: an even number of equal blocks, a function of the number of rows alone."""
+    if n_rows <= ALONE:
+        return [0, n_rows]
+    count = max(min(-(-n_rows // LEAST), BLOCKS), -(-n_rows // MOST))
+    count += count % 2
+    return [n_rows * i // count for i in range(count + 1)]
+
+
+def n_threads(n_jobs: int | None) -> int:
+    """The number of threads that `n_jobs` asks for; None or -1 is every processor that this process may use."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if n_jobs is None:
+        return available
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int | np.integer) or n_jobs == 0:
+        raise ParameterError(f"n_jobs is not a number of threads: got {n_jobs!r}, expected a positive or negative integer or None; try None")
+    return int(n_jobs) if n_jobs > 0 else max(1, available + 1 + int(n_jobs))
+
+
+@lru_cache
+def _pool(n_jobs: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(n_jobs, thread_name_prefix="mixtura")
+
+
+def _as_rows(X: ArrayLike) -> NDArray[Any]:
+    array = np.asarray(X)
+    if array.ndim == 1 and array.dtype.kind in "fiub":
+        raise DataError(f"the data have one dimension: got shape {array.shape}, expected (rows, columns); try X[:, None] for one column")
+    if array.ndim != 2 or array.shape[0] == 0 or array.shape[1] == 0:
+        raise DataError(f"the data are not a table: got shape {array.shape}, expected (rows, columns), neither zero; try X.reshape(n, -1)")
+    if array.dtype in (np.float64, np.float32) and array.dtype.isnative:
+        return array
+    try:
+        return array.astype(np.float64, casting="unsafe" if array.dtype.kind in "iubfO" else "same_kind")
+    except (TypeError, ValueError) as error:
+        raise DataError(f"the data are not numbers: got dtype {array.dtype} ({error}), expected float64 or float32; try X.astype(float)") from None
+
+
+def _as_weights(weights: ArrayLike, n_rows: int) -> NDArray[np.float64]:
+    array = np.asarray(weights, dtype=np.float64)
+    if array.ndim == 0:
+        array = np.full(n_rows, float(array))
+    if array.shape != (n_rows,):
+        raise DataError(f"sample_weight does not fit the data: got shape {array.shape}, expected ({n_rows},); try one weight per row")
+    if not np.isfinite(array).all() or (array < 0).any():
+        row = int(np.flatnonzero(~(np.isfinite(array) & (array >= 0)))[0])
+        raise DataError(f"a weight is not usable: got {array[row]} in row {row}, expected a finite number >= 0; try removing the row")
+    if not array.any():
+        raise DataError("all weights are zero: got no row of positive weight, expected at least one; try sample_weight=None")
+    return array

@@ -1,0 +1,141 @@
+"""Statistics: all that ever leaves a block of rows. They add, so blocks, threads, files and machines are one program.
+
+For components k with posteriors r_ik and row weights w_i:
+
+    counts_k = sum_i w_i r_ik          first_k = sum_i w_i r_ik (x_i - p_k)
+    second_k = sum_i w_i r_ik (x_i - p_k)(x_i - p_k)', of which `moment` keeps a part; summed over k where `pooled`
+
+about a pivot p_k per component, because scatter about a nearby point keeps the digits that raw second moments lose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from mixtura.moments import Array, Moment
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Immutable sums over weighted rows; `+` merges those of other rows taken at the same mixture and pivots.
+
+    Shapes: counts (K,), pivots and first (K, D), second (K, ...) or, pooled, (...), with ... the moment's shape. `log_likelihood` is the
+    sum of w_i log p(x_i) in nats, `weight` the sum of w_i, `rows` the number of rows.
+
+    >>> import numpy as np, mixtura
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> mixture = mixtura.Mixture([1.0], X[:1], np.eye(2)[None])
+    >>> left, right = mixtura.sweep(mixture, X[:40]), mixtura.sweep(mixture, X[40:])
+    >>> bool(np.allclose((left + right).means, X.mean(axis=0)))
+    True
+    """
+
+    moment: Moment
+    pooled: bool
+    rows: int
+    weight: float
+    log_likelihood: float
+    counts: Array
+    pivots: Array
+    first: Array
+    second: Array
+
+    def __add__(self, other: Statistics | int) -> Statistics:
+        if isinstance(other, int) and other == 0:
+            return self
+        if not isinstance(other, Statistics) or (self.moment, self.pooled) != (other.moment, other.pooled):
+            return NotImplemented
+        other = other.repivot(self.pivots)
+        return replace(
+            self,
+            rows=self.rows + other.rows,
+            weight=self.weight + other.weight,
+            log_likelihood=self.log_likelihood + other.log_likelihood,
+            counts=self.counts + other.counts,
+            first=self.first + other.first,
+            second=self.second + other.second,
+        )
+
+    __radd__ = __add__
+
+    def scale(self, factor: float) -> Statistics:
+        """The statistics of the same rows with every weight multiplied by `factor`."""
+        return replace(
+            self,
+            weight=self.weight * factor,
+            log_likelihood=self.log_likelihood * factor,
+            counts=self.counts * factor,
+            first=self.first * factor,
+            second=self.second * factor,
+        )
+
+    def repivot(self, pivots: Array) -> Statistics:
+        """The same sums about other pivots (K, D): second' = second - 2 sym(first d') + counts dd', d = new - old."""
+        if pivots is self.pivots or np.array_equal(pivots, self.pivots):
+            return self
+        shift = pivots - self.pivots
+        moved = self.counts[:, None] * shift
+        correction = self.moment.product(shift, moved - 2 * self.first)
+        second = self.second + (correction.sum(axis=0) if self.pooled else correction)
+        return replace(self, pivots=pivots, first=self.first - moved, second=second)
+
+    def translate(self, centre: Array, scale: Array) -> Statistics:
+        """The statistics of centre + scale * x."""
+        return replace(
+            self,
+            log_likelihood=self.log_likelihood - self.weight * float(np.log(scale).sum()),
+            pivots=centre + scale * self.pivots,
+            first=self.first * scale,
+            second=self.moment.rescale(self.second, scale),
+        )
+
+    @cached_property
+    def means(self) -> Array:
+        """The weighted mean of each component's rows (K, D); a component without rows keeps its pivot."""
+        counts = np.where(self.counts > 0, self.counts, 1.0)
+        return self.pivots + np.where(self.counts > 0, 1.0, 0.0)[:, None] * self.first / counts[:, None]
+
+    @cached_property
+    def scatter(self) -> Array:
+        """The second moments about `means`: sums, not divided by anything."""
+        return self.repivot(self.means).second
+
+    @cached_property
+    def total(self) -> Statistics:
+        """All components taken as one (K = 1), about the overall mean."""
+        mean = (self.counts @ self.means / self.counts.sum())[None]
+        about = self.repivot(np.repeat(mean, len(self.counts), axis=0))
+        return replace(
+            about,
+            counts=about.counts.sum(keepdims=True),
+            pivots=mean,
+            first=about.first.sum(axis=0, keepdims=True),
+            second=about.second if self.pooled else about.second.sum(axis=0, keepdims=True),
+        )
+
+    @cached_property
+    def data_covariance(self) -> Array:
+        """The covariance of all rows, in the moment's shape, made positive definite: what 'relative to the data' means.
+
+        A column whose variance is zero to rounding counts with its squared mean (or 1), so that it has a scale at all; a matrix is
+        mixed with a millionth of its diagonal, so that collinear columns keep a small variance in every direction.
+        """
+        overall = self.total
+        D = self.pivots.shape[1]
+        covariance = overall.second.reshape(self.moment.shape(D)) / (overall.counts[0] * self.moment.divisor(D))
+        if self.moment.axes == 0:
+            squares = np.atleast_1d((overall.means**2).mean())
+            return _without_zeros(np.atleast_1d(covariance), squares)[0]
+        squares = overall.means[0] ** 2
+        if self.moment.axes == 1:
+            return _without_zeros(covariance, squares)
+        diagonal = np.diagonal(covariance)
+        return (1 - 1e-6) * covariance + np.diag(_without_zeros(diagonal, squares) - (1 - 1e-6) * diagonal)
+
+
+def _without_zeros(variances: Array, squares: Array) -> Array:
+    fallback = np.where(squares > 0, squares, 1.0)
+    return np.where(variances > 1e-20 * squares, variances, fallback)

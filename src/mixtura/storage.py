@@ -1,0 +1,80 @@
+"""Safe model files: arrays and JSON in the safetensors format, which cannot execute anything when loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from mixtura.errors import FileError, ModelFileError
+
+FORMAT = "mixtura.mixture.1"
+
+
+def write(path: str | Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
+    """Writes arrays and JSON metadata beside the path, then renames: the file is whole or not there.
+
+    Raises FileError where that cannot be done.
+    """
+    header = {"format": FORMAT, "metadata": json.dumps(metadata)}
+    payload = save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, metadata=header)
+    replace_file(path, lambda place: place.write_bytes(payload))
+
+
+def read(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The arrays and metadata of a file that `write` wrote.
+
+    Raises FileError where it cannot be read, ModelFileError where it is damaged or not ours.
+    """
+    if not Path(path).is_file():
+        raise FileError(f"cannot read {path}: there is no such file; try the path that was given as output")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+            if header.get("format") != FORMAT:
+                raise ModelFileError(f"{path} is not a mixtura model: got format {header.get('format')!r}, expected {FORMAT!r}; try another file")
+            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(header["metadata"])  # noqa: SIM118
+    except (SafetensorError, json.JSONDecodeError, KeyError) as error:
+        raise ModelFileError(f"{path} is damaged or not a model file: {error}; expected a file that mixtura wrote; try fitting again") from None
+    except MemoryError:
+        raise
+    except OSError as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(f"cannot read {path}: {error.strerror or error}; try another path") from None
+
+
+def replace_file(path: str | Path, fill: Callable[[Path], object]) -> None:
+    """Lets `fill` write a temporary file beside `path`, then renames it; on any failure nothing is left and `path` is as it was.
+
+    Raises FileError for whatever the operating system refuses.
+    """
+    path = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror or error}; try another output") from None
+    os.close(handle)
+    place = Path(name)
+    try:
+        fill(place)
+        place.chmod(0o666 & ~_umask())
+        place.replace(path)
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror or error}; try another output") from None
+    finally:
+        place.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
