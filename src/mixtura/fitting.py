@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura.errors import ParameterError, RepairWarning
@@ -19,7 +20,7 @@ from mixtura.rules import EM, Event, Rule
 from mixtura.sources import Source
 from mixtura.statistics import Statistics
 
-NOISE = 8 * np.finfo(float).eps  # relative changes of the likelihood below this are rounding
+NOISE = 8 * sys.float_info.epsilon  # relative changes of the likelihood below this are rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ class Fit:
 
 
 def sweep(mixture: Mixture, data: Any, sample_weight: ArrayLike | None = None, *, moment: Moment | None = None) -> Statistics:
-    """One E-step over all rows: the statistics of `data` at `mixture`, about its means.
+    """One E-step over all rows: the statistics of `data` at `mixture`.
 
     `data` is anything `mixtura.open` takes. `moment` asks for more second moments than the mixture's family needs (MATRIX keeps all).
     Nothing of size rows x components is ever held.
@@ -80,7 +81,7 @@ def sweep(mixture: Mixture, data: Any, sample_weight: ArrayLike | None = None, *
     plan = Plan(mixture.gaussians, frame, source.dtype, (moment_kept, pooled))
     statistics = source.reduce(lambda block: plan.sweep(block.rows, block.weights))
     statistics = plan.complete(statistics, source.everything(moment_kept, common) if plan.wants_total else None)
-    return statistics.translate(frame.centre, frame.scale).repivot(mixture.means)
+    return statistics.translate(frame.centre, frame.scale)
 
 
 def iterate(
@@ -101,7 +102,7 @@ def iterate(
     """
     rule = EM() if rule is None else rule
     source = start.source(data, sample_weight, n_jobs)
-    mixture, state, events, previous = start, rule.initial(start), (), np.nan
+    mixture, state, events, previous = start, rule.initial(start), (), math.nan
     for number in itertools.count():
         statistics = sweep(mixture, source)
         log_likelihood = statistics.log_likelihood / statistics.weight
@@ -137,7 +138,7 @@ def fit(
         trace.append(step.log_likelihood)
         told += [(step.number, event) for event in step.events if event not in last_events]
         last_events = step.events
-        if best is None or step.log_likelihood >= best.log_likelihood or not np.isfinite(best.log_likelihood):
+        if best is None or step.log_likelihood >= best.log_likelihood or not math.isfinite(best.log_likelihood):
             best = step
         if remaining_gain(trace) <= tol:
             converged = True
@@ -156,12 +157,12 @@ def remaining_gain(trace: Sequence[float]) -> float:
     1.0
     """
     if len(trace) < 3:
-        return np.inf
-    changes = np.diff(trace[-4:])
+        return math.inf
+    changes = [after - before for before, after in itertools.pairwise(trace[-4:])]
     noise = NOISE * max(1.0, abs(trace[-1]))
-    if (np.abs(changes[-2:]) <= noise).all():
+    if abs(changes[-1]) <= noise and abs(changes[-2]) <= noise:
         return 0.0
-    if len(changes) < 3 or (changes <= 0).any():
-        return np.inf
-    ratio = float(max(changes[-1] / changes[-2], changes[-2] / changes[-3]))
-    return float(changes[-1] * ratio / (1 - ratio)) if ratio < 1 else np.inf
+    if len(changes) < 3 or min(changes) <= 0:
+        return math.inf
+    ratio = max(changes[2] / changes[1], changes[1] / changes[0])
+    return changes[2] * ratio / (1 - ratio) if ratio < 1 else math.inf

@@ -99,7 +99,8 @@ class _Matrix(Moment):
 
     def product(self, a: Array, b: Array) -> Array:
         outer = a[..., :, None] * b[..., None, :]
-        return (outer + np.swapaxes(outer, -1, -2)) / 2
+        result: Array = (outer + outer.swapaxes(-1, -2)) * 0.5
+        return result
 
     def rescale(self, second: Array, scale: Array) -> Array:
         return second * (scale[:, None] * scale)
@@ -120,12 +121,12 @@ class _Matrix(Moment):
         return invert_triangular(np.linalg.cholesky(covariances))
 
     def floor(self, covariances: Array, reference: Array, relative: float) -> tuple[Array, NDArray[np.bool_]]:
-        stacked = covariances.reshape(-1, *covariances.shape[-2:])
+        if _positive_definite(covariances - relative * reference):
+            return covariances, np.zeros(covariances.shape[:-2], dtype=bool)
+        stacked = covariances.reshape(-1, *covariances.shape[-2:]).copy()
         low = np.array([not _positive_definite(one - relative * reference) for one in stacked], dtype=bool)
-        if low.any():
-            stacked = stacked.copy()
-            for k in np.flatnonzero(low):
-                stacked[k] = _clip_eigenvalues(stacked[k], reference, relative)
+        for k in np.flatnonzero(low):
+            stacked[k] = _clip_eigenvalues(stacked[k], reference, relative)
         return stacked.reshape(covariances.shape), low.reshape(covariances.shape[:-2])
 
     def add_to_diagonal(self, covariances: Array, value: float) -> Array:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from mixtura.errors import ParameterError
 from mixtura.families import Family
 from mixtura.moments import Array
-from mixtura.statistics import Statistics
 
 RELATIVE_FLOOR = 1e-6  # of the data's variance in the same direction: below it a maximum counts as spurious
 
@@ -20,8 +19,8 @@ class Regularisation(ABC):
     """Turns the family's maximiser into covariances that are positive definite."""
 
     @abstractmethod
-    def apply(self, family: Family, covariances: Array, statistics: Statistics) -> tuple[Array, NDArray[np.bool_]]:
-        """The covariances to use, and which of them collapsed."""
+    def apply(self, family: Family, covariances: Array, reference: Array) -> tuple[Array, NDArray[np.bool_]]:
+        """The covariances to use, and which of them collapsed; `reference` is the data's covariance (Statistics.data_covariance)."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,9 @@ class Floor(Regularisation):
 
     relative: float = RELATIVE_FLOOR
 
-    def apply(self, family: Family, covariances: Array, statistics: Statistics) -> tuple[Array, NDArray[np.bool_]]:
+    def apply(self, family: Family, covariances: Array, reference: Array) -> tuple[Array, NDArray[np.bool_]]:
         """Clips in the metric of the data's covariance."""
-        return family.moment.floor(covariances, statistics.data_covariance, self.relative)
+        return family.moment.floor(covariances, reference, self.relative)
 
 
 @dataclass(frozen=True)
@@ -44,10 +43,10 @@ class Ridge(Regularisation):
 
     value: float
 
-    def apply(self, family: Family, covariances: Array, statistics: Statistics) -> tuple[Array, NDArray[np.bool_]]:
+    def apply(self, family: Family, covariances: Array, reference: Array) -> tuple[Array, NDArray[np.bool_]]:
         """Sigma + value I, floored at a millionth of that floor so that nothing stays singular."""
         ridged = family.moment.add_to_diagonal(covariances, self.value)
-        return family.moment.floor(ridged, statistics.data_covariance, RELATIVE_FLOOR**2)
+        return family.moment.floor(ridged, reference, RELATIVE_FLOOR**2)
 
 
 def regularisation_of(value: str | float | Regularisation) -> Regularisation:

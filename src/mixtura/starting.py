@@ -69,21 +69,29 @@ class Scout:
         hard[np.arange(len(self.rows)), labels] = 1.0
         return from_responsibilities(self.rows, hard * self.weights[:, None], family, regularisation)
 
-    def ward(self, K: int, family: Family, regularisation: Regularisation) -> Mixture | None:
-        """The cut of the Ward tree into K parts; None where there is no tree or too few distinct rows."""
+    def labellings(self, K: int, draws: int, generator: np.random.Generator) -> list[NDArray[np.intp]]:
+        """Hard partitions of the distinct rows into K parts: the Ward cut, where there is a tree, and `draws` of k-means++."""
+        cut = self.ward(K)
+        drawn = [self.plus_plus(K, generator) for _ in range(draws if K > 1 or cut is None else 0)]
+        return drawn if cut is None else [cut, *drawn]
+
+    def ward(self, K: int) -> NDArray[np.intp] | None:
+        """The cut of the Ward tree into K parts; None where there is no tree."""
         if self.tree is None or len(self.rows) < K:
             return None
         from scipy.cluster.hierarchy import fcluster
 
-        labels = fcluster(self.tree, K, criterion="maxclust") - 1
-        return self.partition(labels, K, family, regularisation) if labels.max() == K - 1 else None
+        labels: NDArray[np.intp] = fcluster(self.tree, K, criterion="maxclust") - 1
+        return labels if labels.max() == K - 1 else None
 
-    def plus_plus(self, K: int, family: Family, regularisation: Regularisation, generator: np.random.Generator) -> Mixture:
+    def plus_plus(self, K: int, generator: np.random.Generator) -> NDArray[np.intp]:
         """k-means++ seeds (Arthur & Vassilvitskii 2007) and one Lloyd step."""
-        seeds = self.standardised[self.seeds(K, generator)]
-        labels = _nearest(self.standardised, seeds)
-        centres = np.stack([np.average(self.standardised[labels == k], axis=0, weights=self.weights[labels == k]) for k in range(K)])
-        return self.partition(_nearest(self.standardised, centres, keep=labels), K, family, regularisation)
+        labels = _nearest(self.standardised, self.standardised[self.seeds(K, generator)])
+        if K == 1:
+            return labels
+        counts = np.bincount(labels, self.weights, minlength=K)
+        centres = np.stack([np.bincount(labels, self.weights * column, minlength=K) for column in self.standardised.T], axis=1)
+        return _nearest(self.standardised, centres / counts[:, None], keep=labels)
 
     def seeds(self, K: int, generator: np.random.Generator) -> NDArray[np.intp]:
         """K distinct rows, each drawn with probability proportional to its weighted squared distance to those before."""
@@ -125,10 +133,8 @@ def start(
 def best_start(scout: Scout, K: int, family: Family, regularisation: Regularisation, generator: np.random.Generator) -> Mixture:
     """The best of the candidates after short EM runs on the scout's subsample."""
     check_distinct(len(scout.rows), K)
-    candidates = [scout.ward(K, family, regularisation)]
-    draws = CANDIDATES if K > 1 else 1
-    candidates += [scout.plus_plus(K, family, regularisation, generator) for _ in range(draws)]
-    return short_runs([c for c in candidates if c is not None], scout.source, regularisation).mixture
+    candidates = [scout.partition(labels, K, family, regularisation) for labels in scout.labellings(K, CANDIDATES, generator)]
+    return short_runs(candidates, scout.source, regularisation).mixture
 
 
 def short_runs(candidates: list[Mixture], source: Source, regularisation: Regularisation) -> Fit:
@@ -141,9 +147,7 @@ def short_runs(candidates: list[Mixture], source: Source, regularisation: Regula
 
 def from_responsibilities(rows: Array, responsibilities: Array, family: Family, regularisation: Regularisation) -> Mixture:
     """The M-step from given responsibilities (N, K), row weights multiplied in: the textbook's other way to begin."""
-    statistics = sums(rows, responsibilities, family.moment, family.pooled)
-    statistics, covariances, _ = maximise(family, statistics, regularisation)
-    return Mixture.maximising(statistics, family, covariances)
+    return maximise(family, sums(rows, responsibilities, family.moment, family.pooled), regularisation)[0]
 
 
 def sums(rows: Array, responsibilities: Array, moment: Moment, pooled: bool) -> Statistics:
@@ -186,8 +190,7 @@ def _k_means(scout: Scout, K: int, family: Family, regularisation: Regularisatio
 def _around(scout: Scout, means: Array, family: Family, regularisation: Regularisation) -> Mixture:
     """Equal components about given means, each with the covariance of all rows: single rows have none of their own."""
     everything = sums(scout.rows, scout.weights[:, None], family.moment, family.pooled)
-    _, covariances, _ = maximise(family, everything, regularisation)
-    K = len(means)
+    covariances, K = maximise(family, everything, regularisation)[0].covariances, len(means)
     return Mixture(np.full(K, 1 / K), means, covariances if family.pooled else np.repeat(covariances, K, axis=0), family)
 
 

@@ -7,6 +7,7 @@ faster one and loses less than the guard allows; otherwise the centred form, whi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from mixtura.kernels.panel import LIMIT
 from mixtura.moments import Array, Moment
 from mixtura.statistics import Statistics
 
+EPSILON = {np.dtype(kind): float(np.finfo(kind).eps) for kind in (np.float64, np.float32)}
 GUARD = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4}  # nats that a logit may lose (DESIGN: numerical rules)
 PANEL_BYTES = 400_000  # features and logits of a panel share a core's L2 cache with the sums
 EXPANDED_RATE, CENTRED_RATE = 1.0, 0.8  # measured: relative speed of a multiplication in the two forms (benchmarks/sweep.py)
@@ -173,8 +175,9 @@ class Plan:
 
     def _expands(self) -> bool:
         """Whether the expanded form is accurate enough and the faster one."""
-        whitened = np.einsum("kij,kj->ki", *self._paired()) if self.local.whiteners.ndim == 3 else np.multiply(*self._paired())
-        loss = np.finfo(self.dtype).eps * float((whitened**2).sum(axis=-1).max())
+        U, means = self.local.whiteners, self.local.means
+        whitened = (U @ means[..., None])[..., 0] if U.ndim == 3 else U * means
+        loss = EPSILON[self.dtype] * float((whitened * whitened).sum(axis=-1).max())
         if loss > GUARD[self.dtype]:
             return False
         D, K = self.D, self.K
@@ -188,7 +191,7 @@ class Plan:
 
     def _paired(self) -> tuple[Array, Array]:
         U, means = self.local.whiteners, self.local.means
-        return np.broadcast_to(U, (len(means), *U.shape[1:])), means
+        return (U if len(U) == len(means) else np.repeat(U, len(means), axis=0)), means
 
     def _panel_rows(self, rows_of_table: int) -> int:
         """Rows per panel: as many as let the panel stay in L2, in whole pairs of registers."""
@@ -202,8 +205,8 @@ class Plan:
         D, K = self.D, self.K
         H = np.zeros((-(-K // TILE) * TILE, expanded.features(self.order, D)))
         if U.ndim == 3:
-            precision = np.einsum("kji,kjl->kil", U, U)
-            slope = np.einsum("kij,kj->ki", precision, means)
+            precision = U.swapaxes(1, 2) @ U
+            slope = (precision @ means[..., None])[..., 0]
         else:
             slope = U**2 * means
         H[:K, 0] = self.local.constants - (slope * means).sum(axis=1) / 2
@@ -215,8 +218,8 @@ class Plan:
         elif self.order == FULL:
             if U.ndim == 2:
                 precision = U[..., None] ** 2 * np.eye(D)
-            upper = np.triu_indices(D)
-            H[:K, 1 + D :] = -precision[:, *upper] * np.where(upper[0] == upper[1], 0.5, 1.0)
+            i, j, factor = _upper(D)
+            H[:K, 1 + D :] = precision[:, i, j] * factor
         packed = np.ascontiguousarray(H.reshape(-1, TILE, H.shape[1]).transpose(0, 2, 1), dtype=self.dtype)
         panel_rows = self._panel_rows(H.shape[1] + len(H))
         return Form(expanded.sweep, expanded.answers, (self.order, K, packed, panel_rows, self.step))
@@ -259,13 +262,20 @@ class Plan:
         return Statistics(moment, pooled, len(rows), total, log_likelihood, counts, pivots, first, kept.sum(axis=0) if pooled else kept)
 
 
+@lru_cache(maxsize=32)
+def _upper(D: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
+    """Rows and columns of the upper triangle, and what its entries of the precision count for in a logit."""
+    i, j = np.triu_indices(D)
+    return i, j, np.where(i == j, -0.5, -1.0)
+
+
 def _second_moments(columns: Array, order: int, moment: Moment, pooled: bool, D: int) -> Array:
     """The part of the features' sums that the moment keeps; the linear order sums none."""
     if order == LINEAR:
         return np.zeros(moment.shape(D))
     if order == FULL:
         matrices = np.empty((len(columns), D, D))
-        i, j = np.triu_indices(D)
+        i, j, _ = _upper(D)
         matrices[:, i, j] = columns
         matrices[:, j, i] = columns
         kept = moment.keep(matrices)

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixtura.families import Family
 from mixtura.mixture import Mixture
@@ -17,6 +19,7 @@ from mixtura.rules.rule import Event, Rule, Update
 from mixtura.statistics import Statistics
 
 EMPTY = 0.5  # a component that holds less than half a row has nothing to say about its covariance
+TINY = 1e-12  # of all weight: the least that a component counts, so that its logarithm stays a number
 SECOND_CHANCES = 3  # how often a component is re-seeded before it is left to fade
 
 
@@ -37,40 +40,51 @@ class EM(Rule):
 
     regularisation: Regularisation = field(default_factory=Floor)
 
-    def initial(self, mixture: Mixture) -> Array:
-        """How often each component has been re-seeded: never."""
-        return np.zeros(mixture.K, dtype=int)
+    def initial(self, mixture: Mixture) -> _State:
+        """No component re-seeded yet, the data's covariance not known."""
+        return _State(np.zeros(mixture.K, dtype=int), None)
 
-    def update(self, mixture: Mixture, statistics: Statistics, state: Array) -> Update:
+    def update(self, mixture: Mixture, statistics: Statistics, state: _State) -> Update:
         """The M-step. Raises nothing, whatever the data made of a component."""
-        statistics, covariances, events = maximise(mixture.family, statistics, self.regularisation, mixture.covariances)
-        empty = _empty(statistics) & (state < SECOND_CHANCES)
-        if not empty.any():
-            return Update(Mixture.maximising(statistics, mixture.family, covariances), state, events)
-        seeded = Mixture.maximising(statistics, mixture.family, covariances)
+        reference = statistics.data_covariance if state.reference is None else state.reference
+        moved, events = maximise(mixture.family, statistics, self.regularisation, reference, mixture.covariances)
+        empty = _empty(statistics) & (state.reseeded < SECOND_CHANCES)
         for k in np.flatnonzero(empty):
-            seeded = split(seeded, into=int(k))
+            moved = split(moved, into=int(k))
             events += (Event("repair", f"component {k} lost its rows and was re-seeded from the heaviest component"),)
-        return Update(seeded, state + empty, events)
+        return Update(moved, _State(state.reseeded + empty, reference), events)
+
+
+class _State(NamedTuple):
+    """How often each component was re-seeded, and the data's covariance, which no step changes."""
+
+    reseeded: NDArray[np.int_]
+    reference: Array | None
 
 
 def maximise(
-    family: Family, statistics: Statistics, regularisation: Regularisation, previous: Array | None = None
-) -> tuple[Statistics, Array, tuple[Event, ...]]:
-    """The family's covariances for these statistics, regularised; components without rows keep their previous covariance.
+    family: Family,
+    statistics: Statistics,
+    regularisation: Regularisation,
+    reference: Array | None = None,
+    previous: Array | None = None,
+) -> tuple[Mixture, tuple[Event, ...]]:
+    """The mixture of greatest likelihood for these statistics, regularised, and events that name the components that collapsed.
 
-    Returns the statistics with counts bounded away from zero, the covariances, and events that name the collapsed components.
+    `reference` is the data's covariance where it is known already; `previous` are the covariances that components without rows keep.
     """
-    tiny = 1e-10 * statistics.counts.sum() / len(statistics.counts)
-    counts = np.maximum(statistics.counts, tiny)
+    counts = np.maximum(statistics.counts, TINY * statistics.counts.sum())
     covariances = family.maximise(statistics.scatter, counts, statistics.pivots.shape[1])
-    if previous is not None and not family.pooled:
-        covariances = np.where((statistics.counts <= tiny).reshape(-1, *[1] * family.moment.axes), previous, covariances)
-    covariances, collapsed = regularisation.apply(family, covariances, statistics)
+    if previous is not None and not family.pooled and counts is not statistics.counts:
+        lost = (counts > statistics.counts).reshape(-1, *[1] * family.moment.axes)
+        covariances = np.where(lost, previous, covariances)
+    reference = statistics.data_covariance if reference is None else reference
+    covariances, collapsed = regularisation.apply(family, covariances, reference)
+    moved = Mixture.trusted(counts / counts.sum(), statistics.means, covariances, family)
     if not collapsed.any():
-        return replace(statistics, counts=counts), covariances, ()
+        return moved, ()
     who = "the shared covariance" if family.pooled else f"the covariance of component {', '.join(map(str, np.flatnonzero(collapsed)))}"
-    return replace(statistics, counts=counts), covariances, (Event("repair", f"{who} collapsed and was held at the floor"),)
+    return moved, (Event("repair", f"{who} collapsed and was held at the floor"),)
 
 
 def split(mixture: Mixture, into: int, heaviest: int | None = None) -> Mixture:

@@ -159,7 +159,7 @@ class GradientAscent(Rule):
         uphill = coordinate_gradient(mixture, statistics, scale)
         there = Coordinates(*(x + np.clip(rate * g, -1, 1) for x, g in zip(here, uphill, strict=True)))
         moved = from_coordinates(there, mixture, centre, scale)
-        covariances, collapsed = self.regularisation.apply(mixture.family, moved.covariances, statistics)
+        covariances, collapsed = self.regularisation.apply(mixture.family, moved.covariances, statistics.data_covariance)
         if not collapsed.any():
             return moved, ()
         held = Mixture(moved.weights, moved.means, covariances, mixture.family)

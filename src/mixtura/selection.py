@@ -1,0 +1,257 @@
+"""Choosing components and family: every cell of a grid fitted well, then ranked by a criterion.
+
+    BIC = 2 loglik - p log n        AIC = 2 loglik - 2 p        larger is better (mclust's sign)
+
+Cells help each other: one Ward tree and one set of k-means++ draws serve every family, the best K split once starts K + 1, and a special
+family's mixture starts the general ones that contain it. A cell whose optimum is not a regular one ranks behind all that are.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mixtura.errors import ConstantColumnWarning, DataError, ParameterError, RepairWarning
+from mixtura.families import ALL, Family, family_of
+from mixtura.fitting import Fit, Step, fit
+from mixtura.mixture import Mixture
+from mixtura.moments import NORM
+from mixtura.regularisation import RELATIVE_FLOOR, Regularisation, regularisation_of
+from mixtura.rules import Rule, rule_of
+from mixtura.rules.em import split
+from mixtura.sources import Source
+from mixtura.sources import open as open_source
+from mixtura.starting import Scout, check_components, short_runs
+
+DRAWS = 2  # k-means++ labellings per number of components
+CRITERIA = ("bic", "aic")
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One cell of the grid. `log_likelihood` is a sum over rows in nats; `bic` and `aic` are larger for better models.
+
+    `status` is "converged", "not converged", "repaired" (a component was re-seeded or floored on the way), "spurious" (a component holds
+    less than D + 1 rows, or is flatter than a millionth of the data's variance in some direction) or "too few rows" (not fitted).
+    """
+
+    components: int
+    family: Family
+    mixture: Mixture | None
+    log_likelihood: float
+    n_parameters: int
+    bic: float
+    aic: float
+    status: str
+    steps: int
+    seconds: float
+    history: tuple[float, ...]
+
+    @property
+    def regular(self) -> bool:
+        """Whether the likelihood has an ordinary maximum here, so that the criterion means what it says."""
+        return self.status not in ("spurious", "too few rows")
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """All candidates, the best first, regular ones before the others; the criterion that ranked them; columns that told nothing."""
+
+    candidates: tuple[Candidate, ...]
+    criterion: str
+    constant_columns: tuple[str, ...]
+
+    @property
+    def best(self) -> Candidate:
+        """The first candidate."""
+        return self.candidates[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """Where a selection stands: the cell (of `cells`) being fitted and its last step."""
+
+    components: int
+    family: Family
+    cell: int
+    cells: int
+    step: Step
+
+
+def select(
+    data: Any,
+    n_components: int | Iterable[int] = range(1, 10),
+    families: str | Family | Sequence[str | Family] = "all",
+    *,
+    criterion: str = "bic",
+    rule: str | Rule = "em",
+    learning_rate: float | None = None,
+    reg_covar: str | float = "auto",
+    tol: float = 1e-6,
+    max_iter: int = 1000,
+    sample_weight: ArrayLike | None = None,
+    random_state: Any = None,
+    n_jobs: int | None = None,
+    on_progress: Callable[[Progress], object] | None = None,
+) -> Selection:
+    """Fits every number of components with every family and ranks them by `criterion` ("bic" or "aic").
+
+    `data` is anything `mixtura.open` takes; `tol`, in nats per row, bounds the remaining gain of each fit.
+
+    Raises DataError where nothing can be fitted (one row, identical rows, fewer rows than components), ParameterError for a grid,
+    family or criterion that makes no sense. Warns ConstantColumnWarning for columns that hold one value.
+
+    >>> import numpy as np, mixtura
+    >>> X = np.random.default_rng(0).normal(size=(200, 1)) + np.repeat([[-4.0], [4.0]], 100, axis=0)
+    >>> mixtura.select(X, range(1, 4), "tied", random_state=0).best.components
+    2
+    """
+    if criterion not in CRITERIA:
+        raise ParameterError(f"unknown criterion: got {criterion!r}, expected one of {', '.join(map(repr, CRITERIA))}; try 'bic'")
+    source = open_source(data, weights=sample_weight, n_jobs=n_jobs)
+    counts = _counts(n_components)
+    chosen = _families(families, source.D)
+    check_components(source, min(counts))
+    generator = np.random.default_rng(random_state)
+    scout = Scout.of(source, generator)
+    _check_rows(scout)
+    constant = tuple(name for name, flag in zip(source.columns, source.profile.constant, strict=True) if flag)
+    if constant:
+        warnings.warn(f"constant column {', '.join(map(repr, constant))}: it tells no components apart; try leaving it out", ConstantColumnWarning, 2)
+    regularisation = regularisation_of(reg_covar)
+    grid = _Grid(scout, source, rule_of(rule, regularisation, learning_rate), regularisation, tol, max_iter, generator)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RepairWarning)  # the status of the candidate says it
+        candidates = grid.fit(counts, chosen, on_progress)
+    ranked = sorted(candidates, key=lambda one: (one.regular, getattr(one, criterion)), reverse=True)
+    return Selection(tuple(ranked), criterion, constant)
+
+
+@dataclass(frozen=True, eq=False)
+class _Grid:
+    """What all cells share."""
+
+    scout: Scout
+    source: Source
+    rule: Rule
+    regularisation: Regularisation
+    tol: float
+    max_iter: int
+    generator: np.random.Generator
+
+    def fit(self, counts: Sequence[int], families: Sequence[Family], on_progress: Callable[[Progress], object] | None) -> list[Candidate]:
+        """All cells, few components before many and special families before general ones."""
+        cells = [(K, family) for K in counts for family in families]
+        done: dict[tuple[int, str], Mixture] = {}
+        candidates, labellings = [], {K: self._labellings(K) for K in counts}
+        for number, (K, family) in enumerate(cells):
+            begun = time.perf_counter()
+            if not labellings[K]:
+                candidates.append(_unfitted(K, family, self.source.D))
+                continue
+            tell = None if on_progress is None else _teller(on_progress, K, family, number, len(cells))
+            result = self._cell(K, family, labellings[K], done, tell)
+            done[K, family.name] = result.mixture
+            candidates.append(_candidate(result, self.source, time.perf_counter() - begun))
+        return candidates
+
+    def _labellings(self, K: int) -> list[NDArray[np.intp]]:
+        return self.scout.labellings(K, DRAWS, self.generator) if K <= len(self.scout.rows) else []
+
+    def _cell(
+        self,
+        K: int,
+        family: Family,
+        labellings: list[NDArray[np.intp]],
+        done: dict[tuple[int, str], Mixture],
+        tell: Callable[[Step], object] | None,
+    ) -> Fit:
+        starts = [self.scout.partition(labels, K, family, self.regularisation) for labels in labellings]
+        starts += [mixture.to_family(family) for (k, _), mixture in done.items() if k == K and family.nests(mixture.family)]
+        if (K - 1, family.name) in done:
+            starts.append(_grown(done[K - 1, family.name]))
+        begin = short_runs(starts, self.scout.source, self.regularisation).mixture
+        return fit(self.source, begin, self.rule, tol=self.tol, max_steps=self.max_iter, on_step=tell)
+
+
+def _grown(mixture: Mixture) -> Mixture:
+    """One component more: the heaviest split in two."""
+    covariances = mixture.covariances
+    if not mixture.family.pooled:
+        covariances = np.concatenate([covariances, covariances[-1:]])
+    heaviest = int(np.argmax(mixture.weights))
+    larger = Mixture(np.append(mixture.weights, 0.0), np.vstack([mixture.means, mixture.means[-1]]), covariances, mixture.family)
+    return split(larger, into=mixture.K, heaviest=heaviest)
+
+
+def _teller(on_progress: Callable[[Progress], object], K: int, family: Family, cell: int, cells: int) -> Callable[[Step], object]:
+    return lambda step: on_progress(Progress(K, family, cell, cells, step))
+
+
+def _candidate(result: Fit, source: Source, seconds: float) -> Candidate:
+    mixture, n = result.mixture, source.profile.weight
+    log_likelihood = result.log_likelihood * n
+    p = mixture.n_parameters
+    bic, aic = 2 * log_likelihood - p * np.log(n), 2 * log_likelihood - 2 * p
+    status = _status(result, source.profile.rows)
+    return Candidate(
+        mixture.K, mixture.family, mixture, log_likelihood, p, float(bic), aic, status, result.n_steps, seconds, result.log_likelihoods
+    )
+
+
+def _unfitted(K: int, family: Family, D: int) -> Candidate:
+    nan = float("nan")
+    return Candidate(K, family, None, nan, family.n_parameters(K, D), -np.inf, -np.inf, "too few rows", 0, 0.0, ())
+
+
+def _status(result: Fit, rows: int) -> str:
+    if not is_regular(result.best, rows):
+        return "spurious"
+    if any(event.kind == "repair" for _, event in result.events):
+        return "repaired"
+    return "converged" if result.converged else "not converged"
+
+
+def is_regular(step: Step, rows: int) -> bool:
+    """Whether every component holds D + 1 rows and no covariance is flatter than a millionth of the data's.
+
+    `rows` counts the rows; weights are scaled to it. One component alone is always regular.
+    """
+    mixture, statistics = step.mixture, step.statistics
+    if mixture.K == 1:
+        return True
+    enough = statistics.counts * (rows / statistics.weight) >= mixture.D + 1 - 1e-9
+    # a hair above the floor, where a clipped eigenvalue sits
+    floored = mixture.family.moment.floor(mixture.covariances, statistics.data_covariance, RELATIVE_FLOOR * (1 + 1e-3))[1]
+    return bool(enough.all() and not floored.any())
+
+
+def _counts(n_components: int | Iterable[int]) -> list[int]:
+    counts = [n_components] if isinstance(n_components, int | np.integer) else sorted(set(n_components))
+    if not counts or any(isinstance(K, bool) or not isinstance(K, int | np.integer) or K < 1 for K in counts):
+        raise ParameterError(f"n_components is not usable: got {n_components!r}, expected integers >= 1; try range(1, 10)")
+    return [int(K) for K in counts]
+
+
+def _families(families: str | Family | Sequence[str | Family], D: int) -> list[Family]:
+    """The named families, special before general; all of them that differ, where none is named (one column knows two only)."""
+    if isinstance(families, str) and families in ("all", "auto"):
+        return list(ALL) if D > 1 else [family for family in ALL if family.moment is NORM]
+    names = [families] if isinstance(families, str | Family) else families
+    chosen = {family_of(name).name for name in names}
+    if not chosen:
+        raise ParameterError("no family to choose from: got an empty sequence, expected names of families; try 'all'")
+    return [family for family in ALL if family.name in chosen]
+
+
+def _check_rows(scout: Scout) -> None:
+    if len(scout.rows) == 1:
+        rows = scout.source.n_rows
+        what = "a single row" if rows == 1 else f"{rows} identical rows"
+        raise DataError(f"nothing to fit: got {what}, expected at least two different rows; try more data")
