@@ -53,14 +53,14 @@ def matrix_logits(panel, means, U, constants, K, D, rows, step, centred, logits)
 
 @kernel
 def add_scatter(R, k, centred, weighted, rows, step, first, second):  # type: ignore[no-untyped-def]
-    """first[k] gains (sum r, sum r d), second[k] gains the lower tiles of sum r d d', d = x - mu_k."""
+    """first[k] gains (sum r d, sum r), second's rows k D .. gain the lower tiles of sum r d d', d = x - mu_k."""
     wide_registers()
     padded = centred.shape[0]
     zero = splat(centred, 0.0)
     n = zero
     for i in range(0, rows, step):
         n = n + load(R, k, i)
-    accumulate(first, k, padded, n)
+    accumulate(first, k, padded, n, zero, zero, zero)
     for j in range(0, padded, 4):
         s0 = s1 = s2 = s3 = zero
         for i in range(0, rows, step):
@@ -72,10 +72,8 @@ def add_scatter(R, k, centred, weighted, rows, step, first, second):  # type: ig
             store(weighted, 2, i, x2)
             store(weighted, 3, i, x3)
             s0, s1, s2, s3 = s0 + x0, s1 + x1, s2 + x2, s3 + x3
-        accumulate(first, k, j, s0)
-        accumulate(first, k, j + 1, s1)
-        accumulate(first, k, j + 2, s2)
-        accumulate(first, k, j + 3, s3)
+        accumulate(first, k, j, s0, s1, s2, s3)
+        row = k * padded + j
         for m in range(0, j + 4, 4):
             a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = zero
             c0 = c1 = c2 = c3 = d0 = d1 = d2 = d3 = zero
@@ -90,42 +88,29 @@ def add_scatter(R, k, centred, weighted, rows, step, first, second):  # type: ig
                 a2, b2, c2, d2 = fma(r, x, a2), fma(r, y, b2), fma(r, z, c2), fma(r, w, d2)
                 r = load(weighted, 3, i)
                 a3, b3, c3, d3 = fma(r, x, a3), fma(r, y, b3), fma(r, z, c3), fma(r, w, d3)
-            row = k * padded + j
-            accumulate(second, row, m, a0)
-            accumulate(second, row, m + 1, b0)
-            accumulate(second, row, m + 2, c0)
-            accumulate(second, row, m + 3, d0)
-            accumulate(second, row + 1, m, a1)
-            accumulate(second, row + 1, m + 1, b1)
-            accumulate(second, row + 1, m + 2, c1)
-            accumulate(second, row + 1, m + 3, d1)
-            accumulate(second, row + 2, m, a2)
-            accumulate(second, row + 2, m + 1, b2)
-            accumulate(second, row + 2, m + 2, c2)
-            accumulate(second, row + 2, m + 3, d2)
-            accumulate(second, row + 3, m, a3)
-            accumulate(second, row + 3, m + 1, b3)
-            accumulate(second, row + 3, m + 2, c3)
-            accumulate(second, row + 3, m + 3, d3)
+            accumulate(second, row, m, a0, b0, c0, d0)
+            accumulate(second, row + 1, m, a1, b1, c1, d1)
+            accumulate(second, row + 2, m, a2, b2, c2, d2)
+            accumulate(second, row + 3, m, a3, b3, c3, d3)
 
 
 @kernel
 def matrix_sweep(  # type: ignore[no-untyped-def]
-    X, weights, centre, inverse_scale, limit, means, U, constants, panel_rows, step, counts, first, second
+    X, weights, centre, inverse_scale, limit, means, U, constants, panel_rows, step, first, second
 ):
-    """E-step and sums of a block about the means; `second` gets whole symmetric matrices. Returns sum_i w_i log p(x_i)."""
+    """E-step and sums of a block about the means; returns sum_i w_i log p(x_i).
+
+    `first` (K, padded + 4) gets (sum r d, sum r, 0, 0, 0), `second` (K padded, padded) the lower tiles of the scatter.
+    """
     N, D = X.shape
     K, groups, _, _ = U.shape
-    padded = 4 * groups
     width = panel_rows + step
-    panel = aligned(padded, width, U)
-    centred = aligned(padded, width, U)
+    panel = aligned(4 * groups, width, U)
+    centred = aligned(4 * groups, width, U)
     weighted = aligned(4, width, U)
     logits = aligned(K, width, U)
     weight = aligned(1, width, U)
-    one = np.zeros((K, padded + 1, step))
-    two = np.zeros((K * padded, padded, step))
-    loglik = np.zeros((1, 1, step))
+    loglik = np.zeros((1, step))
     for start in range(0, N, panel_rows):
         count = min(panel_rows, N - start)
         rows = -(-count // (2 * step)) * 2 * step
@@ -135,16 +120,7 @@ def matrix_sweep(  # type: ignore[no-untyped-def]
         soften(logits, K, weight, rows, loglik)
         for k in range(K):
             centre_about(panel, means, k, D, rows, step, centred)
-            add_scatter(logits, k, centred, weighted, rows, step, one, two)
-    for k in range(K):
-        counts[k] += one[k, padded].sum()
-        for j in range(D):
-            first[k, j] += one[k, j].sum()
-            for m in range(j + 1):
-                value = two[k * padded + j, m].sum()
-                second[k, j, m] += value
-                if m < j:
-                    second[k, m, j] += value
+            add_scatter(logits, k, centred, weighted, rows, step, first, second)
     return loglik.sum()
 
 
@@ -184,41 +160,36 @@ def diagonal_logits(panel, means, inverse, constants, K, D, rows, step, logits):
 
 
 @kernel
-def add_squares(R, panel, means, K, D, rows, step, first, second):  # type: ignore[no-untyped-def]
-    """first gains (sum r d, sum r), second gains sum r d*d, d = x - mu_k."""
+def add_squares(R, panel, means, K, D, rows, step, sums):  # type: ignore[no-untyped-def]
+    """sums[k D + j] gains (sum r d, sum r d*d, sum r, 0), d = x_j - mu_kj."""
     wide_registers()
     zero = splat(panel, 0.0)
     for k in range(K):
-        n = zero
-        for i in range(0, rows, step):
-            n = n + load(R, k, i)
-        accumulate(first, k, D, n)
         for j in range(D):
             mean = splat(panel, means[k, j])
-            s = q = zero
+            n = s = q = zero
             for i in range(0, rows, step):
+                r = load(R, k, i)
                 d = load(panel, j, i) - mean
-                v = d * load(R, k, i)
+                v = d * r
+                n = n + r
                 s = s + v
                 q = fma(v, d, q)
-            accumulate(first, k, j, s)
-            accumulate(second, k, j, q)
+            accumulate(sums, k * D + j, 0, s, q, n, zero)
 
 
 @kernel
 def diagonal_sweep(  # type: ignore[no-untyped-def]
-    X, weights, centre, inverse_scale, limit, means, inverse, constants, panel_rows, step, counts, first, second
+    X, weights, centre, inverse_scale, limit, means, inverse, constants, panel_rows, step, sums
 ):
-    """E-step and sums of a block about the means, column by column. Returns sum_i w_i log p(x_i)."""
+    """E-step and sums (K D, 4) of a block about the means, column by column; returns sum_i w_i log p(x_i)."""
     N, D = X.shape
     K = means.shape[0]
     width = panel_rows + step
     panel = aligned(D, width, inverse)
     logits = aligned(K, width, inverse)
     weight = aligned(1, width, inverse)
-    one = np.zeros((K, D + 1, step))
-    two = np.zeros((K, D, step))
-    loglik = np.zeros((1, 1, step))
+    loglik = np.zeros((1, step))
     for start in range(0, N, panel_rows):
         count = min(panel_rows, N - start)
         rows = -(-count // (2 * step)) * 2 * step
@@ -226,12 +197,7 @@ def diagonal_sweep(  # type: ignore[no-untyped-def]
         weigh(weights, start, count, weight)
         diagonal_logits(panel, means, inverse, constants, K, D, rows, step, logits)
         soften(logits, K, weight, rows, loglik)
-        add_squares(logits, panel, means, K, D, rows, step, one, two)
-    for k in range(K):
-        counts[k] += one[k, D].sum()
-        for j in range(D):
-            first[k, j] += one[k, j].sum()
-            second[k, j] += two[k, j].sum()
+        add_squares(logits, panel, means, K, D, rows, step, sums)
     return loglik.sum()
 
 

@@ -88,10 +88,10 @@ def logits_of(H, phi, logits, rows, step):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def add_sums(R, phi, table, rows, step):  # type: ignore[no-untyped-def]
-    """table += R phi', four components by three features, one sum per lane."""
+def add_sums(R, phi, sums, rows, step):  # type: ignore[no-untyped-def]
+    """sums += phi R', three features by four components."""
     wide_registers()
-    K, F, _ = table.shape
+    F, K = sums.shape
     zero = splat(phi, 0.0)
     for k in range(0, K, 4):
         for f in range(0, F, 3):
@@ -106,32 +106,23 @@ def add_sums(R, phi, table, rows, step):  # type: ignore[no-untyped-def]
                 a2, b2, c2 = fma(r, x, a2), fma(r, y, b2), fma(r, z, c2)
                 r = load(R, k + 3, i)
                 a3, b3, c3 = fma(r, x, a3), fma(r, y, b3), fma(r, z, c3)
-            accumulate(table, k, f, a0)
-            accumulate(table, k, f + 1, b0)
-            accumulate(table, k, f + 2, c0)
-            accumulate(table, k + 1, f, a1)
-            accumulate(table, k + 1, f + 1, b1)
-            accumulate(table, k + 1, f + 2, c1)
-            accumulate(table, k + 2, f, a2)
-            accumulate(table, k + 2, f + 1, b2)
-            accumulate(table, k + 2, f + 2, c2)
-            accumulate(table, k + 3, f, a3)
-            accumulate(table, k + 3, f + 1, b3)
-            accumulate(table, k + 3, f + 2, c3)
+            accumulate(sums, f, k, a0, a1, a2, a3)
+            accumulate(sums, f + 1, k, b0, b1, b2, b3)
+            accumulate(sums, f + 2, k, c0, c1, c2, c3)
 
 
 @kernel
 def sweep(X, weights, centre, inverse_scale, limit, order, K, H, panel_rows, step, sums):  # type: ignore[no-untyped-def]
-    """E-step and sums of a block: sums[k] += sum_i w_i r_ik phi(x_i); returns sum_i w_i log p(x_i)."""
+    """E-step and sums of a block: sums[:, k] += sum_i w_i r_ik phi(x_i); returns sum_i w_i log p(x_i).
+
+    `sums` is filled up to whole tiles: (features to a multiple of 3, components to a multiple of 4), zero there.
+    """
     N, D = X.shape
-    groups, F, _ = H.shape
-    padded = -(-F // FEATURES) * FEATURES
     width = panel_rows + step
-    phi = aligned(padded, width, H)
-    logits = aligned(TILE * groups, width, H)
+    phi = aligned(sums.shape[0], width, H)
+    logits = aligned(sums.shape[1], width, H)
     weight = aligned(1, width, H)
-    table = np.zeros((TILE * groups, padded, step))
-    loglik = np.zeros((1, 1, step))
+    loglik = np.zeros((1, step))
     for start in range(0, N, panel_rows):
         count = min(panel_rows, N - start)
         rows = -(-count // (2 * step)) * 2 * step
@@ -140,11 +131,9 @@ def sweep(X, weights, centre, inverse_scale, limit, order, K, H, panel_rows, ste
         expand(phi, order, D, rows, step)
         logits_of(H, phi, logits, rows, step)
         soften(logits, K, weight, rows, loglik)
-        add_sums(logits, phi, table, rows, step)
-    for k in range(K):
-        for f in range(F):
-            for lane in range(step):
-                sums[k, f] += table[k, f, lane]
+        for k in range(K, sums.shape[1]):
+            logits[k] = 0.0
+        add_sums(logits, phi, sums, rows, step)
     return loglik.sum()
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mixtura.frame import Frame
 from mixtura.kernels import centred, expanded
-from mixtura.kernels.expanded import DIAGONAL, FULL, LINEAR, NORM, TILE
+from mixtura.kernels.expanded import DIAGONAL, FEATURES, FULL, LINEAR, NORM, TILE
 from mixtura.kernels.lanes import lanes_per_register
 from mixtura.kernels.panel import LIMIT
 from mixtura.moments import Array, Moment
@@ -23,8 +23,11 @@ from mixtura.statistics import Statistics
 
 EPSILON = {np.dtype(kind): float(np.finfo(kind).eps) for kind in (np.float64, np.float32)}
 GUARD = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4}  # nats that a logit may lose (DESIGN: numerical rules)
-PANEL_BYTES = 400_000  # features and logits of a panel share a core's L2 cache with the sums
-EXPANDED_RATE, CENTRED_RATE = 1.0, 0.8  # measured: relative speed of a multiplication in the two forms (benchmarks/sweep.py)
+PANEL_BYTES = 800_000  # features and logits of a panel share a core's L2 cache with the sums
+PANEL_ROWS = (128, 256)  # fewer leave the sums' own traffic exposed, more leave the cache
+# measured (benchmarks/sweep.py), ns on one 2.3 GHz core with 512-bit registers; only their ratios decide
+EXPANDED_NS, FEATURE_NS = 0.066, 0.4  # per feature and component in each product; per feature built
+CENTRED_NS, COLUMN_NS = 0.050, 0.9  # per entry of the tiled triangle in each product; per column centred
 _EMPTY = {np.dtype(kind): np.empty(0, dtype=kind) for kind in (np.float64, np.float32, np.int64)}
 _EMPTY_ROWS = {np.dtype(kind): np.empty((0, 0), dtype=kind) for kind in (np.float64, np.float32)}
 
@@ -180,14 +183,23 @@ class Plan:
         loss = EPSILON[self.dtype] * float((whitened * whitened).sum(axis=-1).max())
         if loss > GUARD[self.dtype]:
             return False
-        D, K = self.D, self.K
-        F = expanded.features(self.order, D)
-        build = F if self.order >= DIAGONAL else 0
-        expanded_cost = (2 * F * (-(-K // TILE) * TILE) + build) / EXPANDED_RATE
-        matrix = self.local.whiteners.ndim == 3 or (self.sums is not None and self.sums[0].axes == 2)
-        padded = -(-D // 4) * 4
-        centred_cost = K * (padded * (padded + 4) + 4 * padded) / CENTRED_RATE if matrix else K * 8 * D
-        return self.order == LINEAR or expanded_cost <= centred_cost
+        return self.order == LINEAR or self._expanded_ns() <= self._centred_ns()
+
+    def _expanded_ns(self) -> float:
+        """What a row and component cost in the expanded form, less what both forms spend."""
+        F = expanded.features(self.order, self.D)
+        filled = _filled(self.K, TILE) / self.K
+        return EXPANDED_NS * 2 * F * filled + FEATURE_NS * F / self.K
+
+    def _centred_ns(self) -> float:
+        """What a row and component cost in the centred form."""
+        if not self._needs_matrices():
+            return 4 * CENTRED_NS * self.D
+        padded = _filled(self.D, TILE)
+        return CENTRED_NS * padded * (padded + 4) + COLUMN_NS * padded
+
+    def _needs_matrices(self) -> bool:
+        return self.local.whiteners.ndim == 3 or (self.sums is not None and self.sums[0].axes == 2)
 
     def _paired(self) -> tuple[Array, Array]:
         U, means = self.local.whiteners, self.local.means
@@ -195,15 +207,15 @@ class Plan:
 
     def _panel_rows(self, rows_of_table: int) -> int:
         """Rows per panel: as many as let the panel stay in L2, in whole pairs of registers."""
-        step = 2 * self.step
+        least, most = PANEL_ROWS
         fitting = PANEL_BYTES // (rows_of_table * self.dtype.itemsize)
-        return max(step, min(256, fitting) // step * step)
+        return min(max(fitting, least), most) // (2 * self.step) * (2 * self.step)
 
     def _expanded(self) -> Form:
         """H, packed by groups of components: <H_k, phi(z)> is the logit, less the quadratic term in the linear order."""
         U, means = self._paired()
         D, K = self.D, self.K
-        H = np.zeros((-(-K // TILE) * TILE, expanded.features(self.order, D)))
+        H = np.zeros((_filled(K, TILE), expanded.features(self.order, D)))
         if U.ndim == 3:
             precision = U.swapaxes(1, 2) @ U
             slope = (precision @ means[..., None])[..., 0]
@@ -228,11 +240,11 @@ class Plan:
         U, means = self._paired()
         kind = self.dtype
         constants = self.local.constants.astype(kind)
-        if U.ndim == 2 and (self.sums is None or self.sums[0].axes < 2):
+        if not self._needs_matrices():
             arguments = (means.astype(kind), U.astype(kind), constants, self._panel_rows(self.D + self.K), self.step)
             return Form(centred.diagonal_sweep, centred.diagonal_answers, arguments)
         matrices = U if U.ndim == 3 else U[..., None] * np.eye(self.D)
-        padded = -(-self.D // 4) * 4
+        padded = _filled(self.D, TILE)
         room = np.zeros((self.K, padded, padded))
         room[:, : self.D, : self.D] = matrices
         packed = np.ascontiguousarray(room.reshape(self.K, padded // 4, 4, padded).transpose(0, 1, 3, 2), dtype=kind)
@@ -242,24 +254,40 @@ class Plan:
     def _expanded_sums(self, rows: NDArray[Any], w: NDArray[Any], total: float) -> Statistics:
         assert self.sums is not None
         moment, pooled = self.sums
-        D = self.D
-        table = np.zeros((self.K, expanded.features(self.order, D)))
+        D, K = self.D, self.K
+        table = np.zeros((_filled(expanded.features(self.order, D), FEATURES), _filled(K, TILE)))
         log_likelihood = self.form.sweep(rows, w, *self._frame_arguments, *self.form.arguments, table)
-        second = _second_moments(table[:, 1 + D :], self.order, moment, pooled, D)
-        pivots = np.zeros((self.K, D))
-        return Statistics(moment, pooled, len(rows), total, log_likelihood, table[:, 0], pivots, table[:, 1 : 1 + D], second)
+        first = np.ascontiguousarray(table[1 : 1 + D, :K].T)
+        second = _second_moments(table[1 + D : expanded.features(self.order, D), :K].T, self.order, moment, pooled, D)
+        return Statistics(moment, pooled, len(rows), total, log_likelihood, table[0, :K].copy(), np.zeros((K, D)), first, second)
 
     def _centred_sums(self, rows: NDArray[Any], w: NDArray[Any], total: float) -> Statistics:
         assert self.sums is not None
         moment, pooled = self.sums
-        K, D = self.K, self.D
-        counts, first = np.zeros(K), np.zeros((K, D))
-        matrix = self.form.sweep is centred.matrix_sweep
-        second = np.zeros((K, D, D) if matrix else (K, D))
-        log_likelihood = self.form.sweep(rows, w, *self._frame_arguments, *self.form.arguments, counts, first, second)
-        kept = moment.keep(second) if matrix else second if moment.axes else second.sum(axis=1)
+        arguments = (rows, w, *self._frame_arguments, *self.form.arguments)
+        log_likelihood, counts, first, second = (self._matrix_sums if self._needs_matrices() else self._diagonal_sums)(arguments)
+        if second.ndim > 1 + moment.axes:
+            second = moment.keep(second) if second.ndim == 3 else second.sum(axis=1)
         pivots = self.form.arguments[0].astype(float)
-        return Statistics(moment, pooled, len(rows), total, log_likelihood, counts, pivots, first, kept.sum(axis=0) if pooled else kept)
+        return Statistics(moment, pooled, len(rows), total, log_likelihood, counts, pivots, first, second.sum(axis=0) if pooled else second)
+
+    def _matrix_sums(self, arguments: tuple[Any, ...]) -> tuple[float, Array, Array, Array]:
+        K, D, padded = self.K, self.D, _filled(self.D, TILE)
+        first, second = np.zeros((K, padded + TILE)), np.zeros((K * padded, padded))
+        log_likelihood = self.form.sweep(*arguments, first, second)
+        lower = np.tril(second.reshape(K, padded, padded)[:, :D, :D])
+        return log_likelihood, first[:, padded].copy(), first[:, :D].copy(), lower + np.tril(lower, -1).swapaxes(1, 2)
+
+    def _diagonal_sums(self, arguments: tuple[Any, ...]) -> tuple[float, Array, Array, Array]:
+        sums = np.zeros((self.K * self.D, 4))
+        log_likelihood = self.form.sweep(*arguments, sums)
+        table = sums.reshape(self.K, self.D, 4)
+        return log_likelihood, table[:, 0, 2].copy(), table[..., 0].copy(), table[..., 1].copy()
+
+
+def _filled(n: int, tile: int) -> int:
+    """n, filled up to whole tiles."""
+    return -(-n // tile) * tile
 
 
 @lru_cache(maxsize=32)

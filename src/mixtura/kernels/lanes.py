@@ -110,21 +110,62 @@ def store(typing: Any, array: Any, i: Any, j: Any, value: Any) -> Any:
     return types.void(array, types.intp, types.intp, value), generate
 
 
+def _fold(builder: Any, left: Any, right: Any, groups: int) -> Any:
+    """Both registers hold `groups` partial sums side by side; halves each and sets left's beside right's."""
+    count, size = left.type.count, left.type.count // groups
+    if size == 1:
+        return _pick(builder, left, right, list(range(2 * count)))
+    starts = [side * count + group * size for side in range(2) for group in range(groups)]
+    lower = [start + lane for start in starts for lane in range(size // 2)]
+    return builder.fadd(_pick(builder, left, right, lower), _pick(builder, left, right, [lane + size // 2 for lane in lower]))
+
+
+def _pick(builder: Any, left: Any, right: Any, lanes: list[int]) -> Any:
+    return builder.shuffle_vector(left, right, ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes))
+
+
+def _four_sums(builder: Any, registers: list[Any]) -> Any:
+    """Four registers become one of four sums, each added pairwise."""
+    halves = _fold(builder, *registers[:2], 1), _fold(builder, *registers[2:], 1)
+    result, groups = _fold(builder, *halves, 2), 4
+    while (size := result.type.count // groups) > 1:
+        lower = [group * size + lane for group in range(groups) for lane in range(size // 2)]
+        upper = [lane + size // 2 for lane in lower]
+        result = builder.fadd(_pick(builder, result, result, lower), _pick(builder, result, result, upper))
+    return result
+
+
 @intrinsic
-def accumulate(typing: Any, table: Any, i: Any, j: Any, value: Any) -> Any:
-    """table[i, j, :] += value, in float64 whatever the value is: the sums of a block stay in lanes until its end."""
+def accumulate(typing: Any, table: Any, i: Any, j: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """table[i, j:j+4] += (sum of a, sum of b, sum of c, sum of d), added in float64."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        four = Lanes(types.float64, 4)
+        place = _pointer(context, builder, sig.args[0], args[0], list(args[1:3]), four)
+        sums = _four_sums(builder, list(args[3:]))
+        if a.dtype != types.float64:
+            sums = builder.fpext(sums, context.get_value_type(four))
+        builder.store(builder.fadd(builder.load(place, align=8), sums), place, align=8)
+        return context.get_dummy_value()
+
+    return types.void(table, types.intp, types.intp, a, a, a, a), generate
+
+
+@intrinsic
+def accumulate_lanes(typing: Any, table: Any, value: Any) -> Any:
+    """table[0, :] += value, lane by lane in float64: a sum over many panels that is folded once, at the end."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         wide = Lanes(types.float64, value.count)
-        zero = ir.Constant(args[1].type, 0)
-        place = _pointer(context, builder, sig.args[0], args[0], [args[1], args[2], zero], wide)
-        term = args[3]
+        zero = ir.Constant(ir.IntType(64), 0)
+        place = _pointer(context, builder, sig.args[0], args[0], [zero, zero], wide)
+        term = args[1]
         if value.dtype != types.float64:
             term = builder.fpext(term, context.get_value_type(wide))
         builder.store(builder.fadd(builder.load(place, align=8), term), place, align=8)
         return context.get_dummy_value()
 
-    return types.void(table, types.intp, types.intp, value), generate
+    return types.void(table, value), generate
 
 
 @intrinsic

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixtura.kernels.lanes import REGISTER_BYTES, exp, kernel, load, log, maximum, splat, store, wide_registers, accumulate
+from mixtura.kernels.lanes import REGISTER_BYTES, accumulate_lanes, exp, kernel, load, log, maximum, splat, store, wide_registers
 
 LIMIT = {np.dtype(np.float64): 1e100, np.dtype(np.float32): 1e12}  # standardised rows are cut here: their squares must not overflow
 
@@ -49,9 +49,9 @@ def weigh(weights, start, count, panel):  # type: ignore[no-untyped-def]
 
 @kernel
 def soften(logits, K, weights, rows, loglik):  # type: ignore[no-untyped-def]
-    """logits become weighted posteriors w_i r_ik; loglik[0, 0] gains sum_i w_i log sum_k exp(logit_ik)."""
+    """logits become weighted posteriors w_i r_ik; loglik[0] gains, lane by lane, sum_i w_i log sum_k exp(logit_ik)."""
     wide_registers()
-    step = loglik.shape[2]
+    step = loglik.shape[1]
     zero, one = splat(logits, 0.0), splat(logits, 1.0)
     for i in range(0, rows, step):
         top = load(logits, 0, i)
@@ -63,7 +63,7 @@ def soften(logits, K, weights, rows, loglik):  # type: ignore[no-untyped-def]
             norm = norm + e
             store(logits, k, i, e)
         weight = load(weights, 0, i)
-        accumulate(loglik, 0, 0, weight * (top + log(norm)))
+        accumulate_lanes(loglik, weight * (top + log(norm)))
         factor = weight * (one / norm)
         for k in range(K):
             store(logits, k, i, load(logits, k, i) * factor)
