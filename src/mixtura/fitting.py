@@ -79,7 +79,7 @@ def sweep(mixture: Mixture, data: Any, sample_weight: ArrayLike | None = None, *
     common = mixture.family.moment.axes == 0 or moment_kept.axes == 0
     frame = source.frame(common)
     plan = Plan(mixture.gaussians, frame, source.dtype, (moment_kept, pooled))
-    statistics = source.reduce(lambda block: plan.sweep(block.rows, block.weights))
+    statistics = plan.statistics(source.reduce(lambda block: plan.sweep(block.rows, block.weights)))
     statistics = plan.complete(statistics, source.everything(moment_kept, common) if plan.wants_total else None)
     return statistics.translate(frame.centre, frame.scale)
 

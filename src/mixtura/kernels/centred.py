@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixtura.kernels.lanes import accumulate, fma, kernel, load, splat, store, wide_registers
+from mixtura.kernels.lanes import Entry, accumulate, fma, kernel, load, splat, store, wide_registers
 from mixtura.kernels.panel import aligned, answer, soften, standardise, weigh
 
 
@@ -94,7 +94,7 @@ def add_scatter(R, k, centred, weighted, rows, step, first, second):  # type: ig
             accumulate(second, row + 3, m, a3, b3, c3, d3)
 
 
-@kernel
+@Entry
 def matrix_sweep(  # type: ignore[no-untyped-def]
     X, weights, centre, inverse_scale, limit, means, U, constants, panel_rows, step, first, second
 ):
@@ -124,7 +124,7 @@ def matrix_sweep(  # type: ignore[no-untyped-def]
     return loglik.sum()
 
 
-@kernel
+@Entry
 def matrix_answers(  # type: ignore[no-untyped-def]
     X, centre, inverse_scale, limit, means, U, constants, panel_rows, step, component, density, probability, posterior
 ):
@@ -178,7 +178,7 @@ def add_squares(R, panel, means, K, D, rows, step, sums):  # type: ignore[no-unt
             accumulate(sums, k * D + j, 0, s, q, n, zero)
 
 
-@kernel
+@Entry
 def diagonal_sweep(  # type: ignore[no-untyped-def]
     X, weights, centre, inverse_scale, limit, means, inverse, constants, panel_rows, step, sums
 ):
@@ -201,7 +201,7 @@ def diagonal_sweep(  # type: ignore[no-untyped-def]
     return loglik.sum()
 
 
-@kernel
+@Entry
 def diagonal_answers(  # type: ignore[no-untyped-def]
     X, centre, inverse_scale, limit, means, inverse, constants, panel_rows, step, component, density, probability, posterior
 ):

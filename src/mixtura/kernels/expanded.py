@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixtura.kernels.lanes import accumulate, fma, kernel, load, maximum, splat, store, wide_registers
+from mixtura.kernels.lanes import Entry, accumulate, fma, kernel, load, maximum, splat, store, wide_registers
 from mixtura.kernels.panel import aligned, answer, soften, standardise, weigh
 
 LINEAR, NORM, DIAGONAL, FULL = range(4)
@@ -111,7 +111,7 @@ def add_sums(R, phi, sums, rows, step):  # type: ignore[no-untyped-def]
             accumulate(sums, f + 2, k, c0, c1, c2, c3)
 
 
-@kernel
+@Entry
 def sweep(X, weights, centre, inverse_scale, limit, order, K, H, panel_rows, step, sums):  # type: ignore[no-untyped-def]
     """E-step and sums of a block: sums[:, k] += sum_i w_i r_ik phi(x_i); returns sum_i w_i log p(x_i).
 
@@ -137,7 +137,7 @@ def sweep(X, weights, centre, inverse_scale, limit, order, K, H, panel_rows, ste
     return loglik.sum()
 
 
-@kernel
+@Entry
 def answers(  # type: ignore[no-untyped-def]
     X, centre, inverse_scale, limit, order, K, H, panel_rows, step, component, density, probability, posterior
 ):

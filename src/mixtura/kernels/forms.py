@@ -6,6 +6,8 @@ faster one and loses less than the guard allows; otherwise the centred form, whi
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -81,11 +83,16 @@ class Answers(NamedTuple):
 
 @dataclass(frozen=True)
 class Form:
-    """Compiled functions with the arrays of one mixture: `arguments` follow the frame, in both."""
+    """Compiled functions with the arrays of one mixture: `arguments` follow the frame, in both.
+
+    `shapes` are those of the tables that `sweep` fills, `read` turns them into counts, pivots, first and second moments.
+    """
 
     sweep: Any
     answers: Any
     arguments: tuple[Any, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    read: Callable[[list[Array]], tuple[Array, Array, Array, Array]]
 
 
 class Plan:
@@ -108,12 +115,34 @@ class Plan:
         kind = self.dtype.type
         self._frame_arguments = (frame.centre.astype(kind), (1 / frame.scale).astype(kind), kind(LIMIT[self.dtype]))
 
-    def sweep(self, rows: NDArray[Any], weights: NDArray[Any] | None) -> Statistics:
-        """The statistics of a block (n, D) in the frame's coordinates."""
-        assert self.sums is not None
+    def sweep(self, rows: NDArray[Any], weights: NDArray[Any] | None) -> Array:
+        """The sums of a block (n, D) as one flat array, which adds to those of other blocks; `statistics` reads it.
+
+        It begins with the log-likelihood, the weight and the number of rows.
+        """
         w = _EMPTY[self.dtype] if weights is None else weights.astype(self.dtype)
-        total = float(len(rows)) if weights is None else float(weights.sum())
-        return self._expanded_sums(rows, w, total) if self.expands else self._centred_sums(rows, w, total)
+        flat = np.zeros(3 + sum(math.prod(shape) for shape in self.form.shapes))
+        flat[0] = self.form.sweep(rows, w, *self._frame_arguments, *self.form.arguments, *self._tables(flat))
+        flat[1] = len(rows) if weights is None else weights.sum()
+        flat[2] = len(rows)
+        return flat
+
+    def statistics(self, flat: Array) -> Statistics:
+        """The statistics that summed blocks amount to, in the frame's coordinates."""
+        assert self.sums is not None
+        moment, pooled = self.sums
+        counts, pivots, first, second = self.form.read(self._tables(flat))
+        kept = second.sum(axis=0) if pooled and not self.wants_total else second
+        return Statistics(moment, pooled, round(flat[2]), float(flat[1]), float(flat[0]), counts, pivots, first, kept)
+
+    def _tables(self, flat: Array) -> list[Array]:
+        """Views of the flat sums in the shapes that the kernel fills."""
+        tables, start = [], 3
+        for shape in self.form.shapes:
+            stop = start + math.prod(shape)
+            tables.append(flat[start:stop].reshape(shape))
+            start = stop
+        return tables
 
     def answers(self, rows: NDArray[Any], *, component: bool = False, density: bool = False, posterior: bool = False) -> Answers:
         """The wanted answers for each row of a block, the others empty; log densities are those of the caller's coordinates."""
@@ -234,7 +263,8 @@ class Plan:
             H[:K, 1 + D :] = precision[:, i, j] * factor
         packed = np.ascontiguousarray(H.reshape(-1, TILE, H.shape[1]).transpose(0, 2, 1), dtype=self.dtype)
         panel_rows = self._panel_rows(H.shape[1] + len(H))
-        return Form(expanded.sweep, expanded.answers, (self.order, K, packed, panel_rows, self.step))
+        shape = (_filled(H.shape[1], FEATURES), len(H))
+        return Form(expanded.sweep, expanded.answers, (self.order, K, packed, panel_rows, self.step), (shape,), self._read_expanded)
 
     def _centred(self) -> Form:
         U, means = self._paired()
@@ -242,47 +272,58 @@ class Plan:
         constants = self.local.constants.astype(kind)
         if not self._needs_matrices():
             arguments = (means.astype(kind), U.astype(kind), constants, self._panel_rows(self.D + self.K), self.step)
-            return Form(centred.diagonal_sweep, centred.diagonal_answers, arguments)
+            return Form(centred.diagonal_sweep, centred.diagonal_answers, arguments, ((self.K * self.D, 4),), self._read_diagonals)
         matrices = U if U.ndim == 3 else U[..., None] * np.eye(self.D)
         padded = _filled(self.D, TILE)
         room = np.zeros((self.K, padded, padded))
         room[:, : self.D, : self.D] = matrices
         packed = np.ascontiguousarray(room.reshape(self.K, padded // 4, 4, padded).transpose(0, 1, 3, 2), dtype=kind)
         arguments = (means.astype(kind), packed, constants, self._panel_rows(2 * padded + self.K), self.step)
-        return Form(centred.matrix_sweep, centred.matrix_answers, arguments)
+        shapes = ((self.K, padded + TILE), (self.K * padded, padded))
+        return Form(centred.matrix_sweep, centred.matrix_answers, arguments, shapes, self._read_matrices)
 
-    def _expanded_sums(self, rows: NDArray[Any], w: NDArray[Any], total: float) -> Statistics:
-        assert self.sums is not None
-        moment, pooled = self.sums
-        D, K = self.D, self.K
-        table = np.zeros((_filled(expanded.features(self.order, D), FEATURES), _filled(K, TILE)))
-        log_likelihood = self.form.sweep(rows, w, *self._frame_arguments, *self.form.arguments, table)
-        first = np.ascontiguousarray(table[1 : 1 + D, :K].T)
-        second = _second_moments(table[1 + D : expanded.features(self.order, D), :K].T, self.order, moment, pooled, D)
-        return Statistics(moment, pooled, len(rows), total, log_likelihood, table[0, :K].copy(), np.zeros((K, D)), first, second)
+    def _read_expanded(self, tables: list[Array]) -> tuple[Array, Array, Array, Array]:
+        D, K, table = self.D, self.K, tables[0]
+        columns = table[1 + D : expanded.features(self.order, D), :K].T
+        return table[0, :K].copy(), np.zeros((K, D)), np.ascontiguousarray(table[1 : 1 + D, :K].T), self._second_moments(columns)
 
-    def _centred_sums(self, rows: NDArray[Any], w: NDArray[Any], total: float) -> Statistics:
-        assert self.sums is not None
-        moment, pooled = self.sums
-        arguments = (rows, w, *self._frame_arguments, *self.form.arguments)
-        log_likelihood, counts, first, second = (self._matrix_sums if self._needs_matrices() else self._diagonal_sums)(arguments)
-        if second.ndim > 1 + moment.axes:
-            second = moment.keep(second) if second.ndim == 3 else second.sum(axis=1)
-        pivots = self.form.arguments[0].astype(float)
-        return Statistics(moment, pooled, len(rows), total, log_likelihood, counts, pivots, first, second.sum(axis=0) if pooled else second)
+    def _second_moments(self, columns: Array) -> Array:
+        """The part of the features' sums (K, ...) that the moment keeps; the linear order sums none."""
+        moment, D = self._moment, self.D
+        if self.order == LINEAR:
+            return np.zeros(moment.shape(D))
+        if self.order == FULL:
+            i, j, _ = _upper(D)
+            matrices = np.empty((self.K, D, D))
+            matrices[:, i, j] = columns
+            matrices[:, j, i] = columns
+            return moment.keep(matrices)
+        if self.order == DIAGONAL:
+            return np.ascontiguousarray(columns) if moment.axes else columns.sum(axis=1)
+        return columns[:, 0].copy()
 
-    def _matrix_sums(self, arguments: tuple[Any, ...]) -> tuple[float, Array, Array, Array]:
+    def _read_matrices(self, tables: list[Array]) -> tuple[Array, Array, Array, Array]:
         K, D, padded = self.K, self.D, _filled(self.D, TILE)
-        first, second = np.zeros((K, padded + TILE)), np.zeros((K * padded, padded))
-        log_likelihood = self.form.sweep(*arguments, first, second)
+        first, second = tables
         lower = np.tril(second.reshape(K, padded, padded)[:, :D, :D])
-        return log_likelihood, first[:, padded].copy(), first[:, :D].copy(), lower + np.tril(lower, -1).swapaxes(1, 2)
+        symmetric = lower + np.tril(lower, -1).swapaxes(1, 2)
+        return first[:, padded].copy(), self._pivots, first[:, :D].copy(), self._moment.keep(symmetric)
 
-    def _diagonal_sums(self, arguments: tuple[Any, ...]) -> tuple[float, Array, Array, Array]:
-        sums = np.zeros((self.K * self.D, 4))
-        log_likelihood = self.form.sweep(*arguments, sums)
-        table = sums.reshape(self.K, self.D, 4)
-        return log_likelihood, table[:, 0, 2].copy(), table[..., 0].copy(), table[..., 1].copy()
+    def _read_diagonals(self, tables: list[Array]) -> tuple[Array, Array, Array, Array]:
+        table = tables[0].reshape(self.K, self.D, 4)
+        squares = table[..., 1]
+        return table[:, 0, 2].copy(), self._pivots, table[..., 0].copy(), squares.copy() if self._moment.axes else squares.sum(axis=1)
+
+    @property
+    def _moment(self) -> Moment:
+        assert self.sums is not None
+        return self.sums[0]
+
+    @property
+    def _pivots(self) -> Array:
+        """The means as the centred kernels saw them, rounded to the rows' dtype."""
+        rounded: Array = self.form.arguments[0].astype(float)
+        return rounded
 
 
 def _filled(n: int, tile: int) -> int:
@@ -295,20 +336,3 @@ def _upper(D: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
     """Rows and columns of the upper triangle, and what its entries of the precision count for in a logit."""
     i, j = np.triu_indices(D)
     return i, j, np.where(i == j, -0.5, -1.0)
-
-
-def _second_moments(columns: Array, order: int, moment: Moment, pooled: bool, D: int) -> Array:
-    """The part of the features' sums that the moment keeps; the linear order sums none."""
-    if order == LINEAR:
-        return np.zeros(moment.shape(D))
-    if order == FULL:
-        matrices = np.empty((len(columns), D, D))
-        i, j, _ = _upper(D)
-        matrices[:, i, j] = columns
-        matrices[:, j, i] = columns
-        kept = moment.keep(matrices)
-    elif order == DIAGONAL:
-        kept = columns if moment.axes else columns.sum(axis=1)
-    else:
-        kept = columns[:, 0]
-    return kept.sum(axis=0) if pooled else kept

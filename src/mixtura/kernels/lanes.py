@@ -9,13 +9,15 @@ Leaves out: masks, gathers and anything that the kernels do not use.
 
 from __future__ import annotations
 
+import functools
 import operator
+import threading
 from typing import Any
 
 import llvmlite.binding
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import njit, typeof, types
 from numba.core import cgutils, config
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, overload, register_model
@@ -34,6 +36,33 @@ REGISTER_BYTES = _register_bytes()
 # contract: a*b+c may fuse; nsz, arcp: signs of zero and reciprocals are free. Sums are never reordered.
 FAST = {"contract", "nsz", "arcp"}
 kernel = njit(nogil=True, fastmath=FAST, error_model="numpy", cache=True)
+
+
+class Entry:
+    """A kernel that Python calls with rows first: compiled once for each dtype of the rows, whatever their layout in memory.
+
+    Numba alone would compile anew for rows that are read-only, Fortran-ordered or strided, some seconds each time.
+    """
+
+    def __init__(self, function: Any):
+        self.function = function
+        self.compiled: dict[np.dtype[Any], Any] = {}
+        self.lock = threading.Lock()
+        functools.update_wrapper(self, function)
+
+    def __call__(self, rows: np.ndarray[Any, Any], *arguments: Any) -> Any:
+        compiled = self.compiled.get(rows.dtype) or self._compile(rows, arguments)
+        return compiled(rows, *arguments)
+
+    def _compile(self, rows: np.ndarray[Any, Any], arguments: tuple[Any, ...]) -> Any:
+        with self.lock:
+            if rows.dtype not in self.compiled:
+                any_layout = types.Array(typeof(rows).dtype, 2, "A", readonly=True)
+                compiled = kernel(self.function)
+                compiled.compile((any_layout, *map(typeof, arguments)))
+                compiled.disable_compile()
+                self.compiled[rows.dtype] = compiled
+        return self.compiled[rows.dtype]
 
 
 def lanes_per_register(dtype: np.dtype[Any] | type) -> int:

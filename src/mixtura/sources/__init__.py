@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -26,10 +27,15 @@ def open(data: Any, *, columns: Sequence[str] | None = None, weights: ArrayLike 
     """
     if isinstance(data, Source):
         return data
+    if isinstance(data, str | Path):
+        from mixtura.sources import files
+
+        names, array, _ = files.read(data, columns)
+        return ArraySource(array, weights, names, n_jobs)
     from mixtura.sources import tables
 
-    names, array = tables.as_array(data, columns)
-    return ArraySource(array, weights, names, n_jobs)
+    chosen, array = tables.as_array(data, columns)
+    return ArraySource(array, weights, chosen, n_jobs)
 
 
 __all__ = ["ArraySource", "Block", "Source", "open"]

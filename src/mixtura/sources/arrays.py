@@ -118,7 +118,7 @@ def _as_rows(X: ArrayLike) -> NDArray[Any]:
 
 
 def _as_weights(weights: ArrayLike, n_rows: int) -> NDArray[np.float64]:
-    array = np.asarray(weights, dtype=np.float64)
+    array = np.array(weights, dtype=np.float64)
     if array.ndim == 0:
         array = np.full(n_rows, float(array))
     if array.shape != (n_rows,):

@@ -84,7 +84,7 @@ class Source(ABC):
         key = (moment.name, common)
         if key not in self._everything:
             plan = Plan(self._one_component(common), self.frame(common), self.dtype, (moment, False))
-            self._everything[key] = self.reduce(lambda block: plan.sweep(block.rows, block.weights))
+            self._everything[key] = plan.statistics(self.reduce(lambda block: plan.sweep(block.rows, block.weights)))
         return self._everything[key]
 
     @cached_property
@@ -115,6 +115,3 @@ class Source(ABC):
                 "expected a number; try removing the row or filling the value in"
             )
         return block
-
-
-

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from mixtura.errors import DataError
 
+SHOWN = 8  # names that a message lists before it only counts
+TEXTS = (nw.String, nw.Categorical, nw.Object)  # kinds of column whose cells may be tried one by one
+
 
 def as_array(data: Any, columns: Sequence[str] | None = None) -> tuple[tuple[str, ...] | None, NDArray[Any]]:
     """Column names (None for a plain array) and rows. A table gives the chosen columns, or all numeric ones.
@@ -22,36 +25,80 @@ def as_array(data: Any, columns: Sequence[str] | None = None) -> tuple[tuple[str
     frame = nw.from_native(data, eager_only=True, pass_through=True)
     if not isinstance(frame, nw.DataFrame):
         return None, np.asarray(data)
-    names = _numeric_columns(frame) if columns is None else _chosen_columns(frame, columns)
-    return tuple(names), _to_numpy(frame, names)
+    names = numeric(frame.schema) if columns is None else choose(frame.columns, columns)
+    return names, to_rows(frame, names)
 
 
-def _numeric_columns(frame: Any) -> list[str]:
-    names = [name for name, kind in frame.schema.items() if kind.is_numeric() or kind == nw.Boolean]
+def numeric(schema: nw.Schema) -> tuple[str, ...]:
+    """The names of all numeric columns. Raises DataError where there is none."""
+    names = tuple(name for name, kind in schema.items() if is_numeric(kind))
     if not names:
-        raise DataError(f"no column is numeric: got {_listing(frame.columns)}, expected at least one column of numbers; try converting one")
+        raise DataError(f"no column is numeric: got {listing(list(schema))}, expected at least one column of numbers; try converting one")
     return names
 
 
-def _chosen_columns(frame: Any, columns: Sequence[str]) -> list[str]:
-    for name in columns:
-        if name not in frame.columns:
-            raise DataError(f"unknown column {name!r}: got a table of {_listing(frame.columns)}; try one of these")
-        kind = frame.schema[name]
-        if not (kind.is_numeric() or kind == nw.Boolean):
-            raise DataError(f"column {name!r} is not numeric: got {kind}, expected numbers; try leaving it out or converting it")
-    return list(columns)
+def choose(known: Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
+    """The chosen columns. Raises DataError where one is unknown or chosen twice, and where none is chosen."""
+    if unknown := [name for name in columns if name not in known]:
+        raise DataError(f"unknown column{'s' * (len(unknown) > 1)} {listing(unknown)}: expected some of {listing(known)}; try one of these")
+    if not columns or len(set(columns)) < len(columns):
+        raise DataError(f"the columns are not usable: got {listing(columns) or 'none'}, expected each of them once; try {listing(known[:1])}")
+    return tuple(columns)
 
 
-def _to_numpy(frame: Any, names: list[str]) -> NDArray[Any]:
-    kinds = {frame.schema[name] for name in names}
-    dtype = np.float32 if kinds == {nw.Float32} else np.float64
-    result = np.empty((len(frame), len(names)), dtype=dtype)
+def to_rows(frame: Any, names: Sequence[str]) -> NDArray[Any]:
+    """These columns of a narwhals frame as one array (N, D): float32 where all are, else float64; nulls become NaN.
+
+    Raises DataError for a column that is not numeric, naming its first cell that is not a number.
+    """
+    for name in names:
+        if not is_numeric(frame.schema[name]):
+            raise DataError(f"column {name!r} is not numeric: got {_culprit(frame[name])}, expected numbers; try leaving it out or converting it")
+    single = all(frame.schema[name] == nw.Float32 for name in names)
+    rows = np.empty((len(frame), len(names)), dtype=np.float32 if single else np.float64)
     for j, name in enumerate(names):
-        result[:, j] = frame[name].cast(nw.Float64 if dtype == np.float64 else nw.Float32).to_numpy()
-    return result
+        rows[:, j] = frame[name].cast(nw.Float32 if single else nw.Float64).to_numpy()
+    return rows
 
 
-def _listing(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:8])
-    return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+def is_numeric(kind: Any) -> bool:
+    """Whether a column of this kind holds numbers; true and false count as 1 and 0."""
+    return bool(kind.is_numeric() or kind == nw.Boolean)
+
+
+def is_number(text: str) -> bool:
+    """Whether this text reads as a number.
+
+    >>> is_number("1e-3"), is_number("1,5")
+    (True, False)
+    """
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def first_text(column: Any) -> tuple[int, str] | None:
+    """Row and content of the first cell that does not read as a number, in a column of text; None where there is none."""
+    if column.dtype not in TEXTS:
+        return None
+    cells = ((row, str(cell)) for row, cell in enumerate(column) if cell is not None)
+    return next(((row, cell) for row, cell in cells if not is_number(cell)), None)
+
+
+def listing(names: Sequence[str]) -> str:
+    """Names for a message, quoted; only the first few of many.
+
+    >>> listing(["a", "b"])
+    "'a', 'b'"
+    """
+    shown = ", ".join(repr(name) for name in names[:SHOWN])
+    return shown + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def _culprit(column: Any) -> str:
+    if len(column) and column.null_count() == len(column):
+        return "no value at all"
+    found = first_text(column)
+    return f"{found[1]!r} in row {found[0]}" if found else str(column.dtype)

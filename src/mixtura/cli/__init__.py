@@ -1,0 +1,41 @@
+"""The command `mixtura`, one file a subcommand.
+
+fit      rows -> the best mixture of a grid, as a model file     screen    what it looks like
+predict  model, rows -> component and density of each row        telling   errors and warnings, a line each
+sample   model -> rows                                           options   what is typed, as values
+show     model -> its figures                                    models    the model file and its folder
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mixtura.cli import fit, predict, sample, show
+from mixtura.cli.telling import plainly
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+for command in (fit.fit, predict.predict, sample.sample, show.show):
+    app.command()(plainly(command))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from mixtura import __version__
+
+        typer.echo(f"mixtura {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _about(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
+    """Gaussian mixtures from the shell: fit them to a file, apply them to another, draw from them, look at them."""
+
+
+def main() -> None:
+    """The entry point of `mixtura` and `python -m mixtura`."""
+    app(prog_name="mixtura")
+
+
+__all__ = ["app", "main"]

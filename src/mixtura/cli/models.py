@@ -1,0 +1,122 @@
+"""The model file of the command and what is written beside it.
+
+model.safetensors   the mixture, its columns, criteria, history, settings and versions
+summary.json        every candidate of the grid, the best, settings and versions
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mixtura.errors import FileError, ModelFileError
+
+if TYPE_CHECKING:
+    from mixtura.mixture import Mixture
+
+MODEL = "model.safetensors"
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A mixture that was read from `path`, the columns it was fitted on (None where the file does not say) and all that stands beside it."""
+
+    path: Path
+    mixture: Mixture
+    columns: tuple[str, ...] | None
+    metadata: dict[str, Any]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns' names, x0, x1, ... where the file does not say."""
+        return self.columns or tuple(f"x{j}" for j in range(self.mixture.D))
+
+
+def load(path: Path) -> Model:
+    """The model in a file, or in a folder that `mixtura fit` wrote. Raises FileError, ModelFileError for a damaged or foreign file."""
+    from mixtura.mixture import Mixture
+
+    file = path / MODEL if path.is_dir() else path
+    mixture, metadata = Mixture.load_with_metadata(file)
+    columns = metadata.get("columns")
+    if columns is not None and not (isinstance(columns, list) and len(columns) == mixture.D and all(isinstance(name, str) for name in columns)):
+        raise ModelFileError(f"{file} is damaged: got columns {columns!r}, expected {mixture.D} names; try fitting again")
+    return Model(file, mixture, tuple(columns) if columns else None, metadata)
+
+
+def save(folder: Path, mixture: Mixture, metadata: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
+    """Writes both files into the folder, which is made where it is missing: both whole, or neither.
+
+    Raises FileError where that cannot be done.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix=".mixtura-", dir=_standing(folder)) as draft:
+            _draft(Path(draft), folder, mixture, metadata, summary)
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in (MODEL, SUMMARY):
+                Path(draft, name).replace(folder / name)
+    except FileError:
+        raise
+    except OSError as error:
+        raise FileError(f"cannot write into {folder}: {error.strerror or error}; try another --output") from None
+
+
+def _draft(draft: Path, folder: Path, mixture: Mixture, metadata: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
+    from mixtura.storage import replace_file
+
+    try:
+        mixture.save(draft / MODEL, plain(metadata))
+        replace_file(draft / SUMMARY, lambda place: place.write_text(as_json(summary) + "\n", encoding="utf-8"))
+    except FileError as error:
+        raise FileError(str(error).replace(str(draft), str(folder))) from None
+
+
+def require_writable(folder: Path) -> None:
+    """Raises FileError where the folder cannot be made or written, which is better told before a fit than after."""
+    standing = _standing(folder)
+    if not standing.is_dir():
+        raise FileError(f"cannot write into {folder}: {standing} is a file, expected a directory; try another --output")
+    if not os.access(standing, os.W_OK | os.X_OK):
+        raise FileError(f"cannot write into {folder}: no permission in {standing}; try another --output")
+
+
+def versions() -> dict[str, str]:
+    """What made a file: the versions of mixtura, NumPy and Python."""
+    import numpy
+
+    import mixtura
+
+    return {"mixtura": mixtura.__version__, "numpy": numpy.__version__, "python": platform.python_version()}
+
+
+def as_json(value: Any) -> str:
+    """JSON with every number finite: NaN and infinities become null."""
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def plain(value: Any) -> Any:
+    """The same made of JSON's own types.
+
+    >>> plain({"history": (1.0, float("nan"))})
+    {'history': [1.0, None]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def _standing(folder: Path) -> Path:
+    """The folder, or what is nearest above it and exists."""
+    return next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())

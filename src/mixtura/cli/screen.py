@@ -1,0 +1,183 @@
+"""What the command prints on stdout: lines and tables that fit the terminal they meet."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from mixtura.cli.models import MODEL, SUMMARY
+
+if TYPE_CHECKING:
+    from mixtura.cli.models import Model
+    from mixtura.mixture import Mixture
+    from mixtura.moments import Array
+    from mixtura.selection import Candidate, Selection
+    from mixtura.sources import files
+
+WIDE = 120  # characters of a line where the output is no terminal
+WIDEST = 1_000  # characters of any table
+BEST = 10  # candidates that are shown
+TALL = 24  # columns of data that a fit shows; `show` shows all
+LONGEST = 24  # characters of a column's name
+LISTED = 8  # names in one line
+GAP = 3  # characters between columns
+MOST = 6  # decimals, or digits before them
+DIGITS = 3  # significant ones of the smallest deviation in a line
+
+FIGURES: dict[str, Callable[[Candidate], str]] = {
+    "components": lambda one: str(one.components),
+    "family": lambda one: one.family.name,
+    "mclust": lambda one: one.family.code,
+    "BIC": lambda one: _figure(one.bic),
+    "AIC": lambda one: _figure(one.aic),
+    "loglik": lambda one: _figure(one.log_likelihood),
+    "parameters": lambda one: str(one.n_parameters),
+    "steps": lambda one: str(one.steps),
+    "status": lambda one: one.status,
+}
+WORDS = ("family", "mclust", "status")  # set from the left; figures from the right
+SPARED = ("steps", "loglik", "parameters")  # left out, in this order, where the terminal is narrow
+
+
+def say(line: str = "") -> None:
+    """One line, however long."""
+    _console().print(line, soft_wrap=True)
+
+
+def show_fit(table: files.Table, selection: Selection, output: Path) -> None:
+    """The data used, the ranked candidates, the chosen mixture, and where it is."""
+    assert selection.best.mixture is not None
+    say(f"{len(table.rows):,} rows, {_several(len(table.columns), 'column')}: {_listing(table.columns)}")
+    if table.skipped:
+        say(f"skipped, not numeric: {_listing(table.skipped)}")
+    say(f"\n{_ranking(selection)}\n")
+    _show_candidates(selection)
+    say(f"\n{_title(selection.best.mixture)}")
+    _show_mixture(selection.best.mixture, table.columns, TALL)
+    say(f"\nwritten to {output}: {MODEL}, {SUMMARY}")
+
+
+def show_model(model: Model) -> None:
+    """A model's criteria and its mixture."""
+    facts = model.metadata
+    rows = facts.get("n_rows")
+    say(_title(model.mixture) + (f", fitted to {rows:,} rows" if isinstance(rows, int) else ""))
+    say(", ".join([*_criteria(facts), _several(model.mixture.n_parameters, "parameter")]))
+    _show_mixture(model.mixture, model.names, model.mixture.D)
+
+
+def _show_candidates(selection: Selection) -> None:
+    """The best candidates, with as many figures as the terminal is wide."""
+    console, shown = _console(), selection.candidates[:BEST]
+    for spared in range(len(SPARED) + 1):
+        table = _candidates(shown, [name for name in FIGURES if name not in SPARED[:spared]])
+        if console.measure(table, options=console.options.update(max_width=WIDEST)).maximum <= console.width:
+            break
+    console.print(table)
+
+
+def _candidates(shown: Sequence[Candidate], figures: Sequence[str]) -> Table:
+    table = _table()
+    for name in figures:
+        table.add_column(name, justify="left" if name in WORDS else "right")
+    for rank, one in enumerate(shown):
+        table.add_row(*(FIGURES[name](one) for name in figures), style=_style(rank, one))
+    return table
+
+
+def _show_mixture(mixture: Mixture, names: Sequence[str], most: int) -> None:
+    """Columns of data downwards, components across, as many side by side as the terminal is wide."""
+    console = _console()
+    sign = "+-" if console.options.ascii_only else "±"
+    lines = [("weight", [f"{weight:.4f}" for weight in mixture.weights]), *_spreads(mixture, names[:most], sign)]
+    widest = max(len(cell) for _, cells in lines for cell in cells)
+    room = console.width - max(len("component"), *(min(LONGEST, len(name)) for name, _ in lines))
+    side = max(1, room // (widest + GAP))
+    say(f"mean {sign} standard deviation of each column")
+    for first in range(0, mixture.K, side):
+        say()
+        console.print(_components(lines, range(first, min(first + side, mixture.K))))
+    if mixture.D > most:
+        say(f"and {_several(mixture.D - most, 'more column')}, in mixtura show")
+
+
+def _components(lines: Sequence[tuple[str, Sequence[str]]], some: range) -> Table:
+    table = _table()
+    table.add_column("component", max_width=LONGEST, no_wrap=True, overflow="ellipsis")
+    for k in some:
+        table.add_column(str(k), justify="right")
+    for name, cells in lines:
+        table.add_row(name, *(cells[k] for k in some))
+    return table
+
+
+def _spreads(mixture: Mixture, names: Sequence[str], sign: str) -> Iterator[tuple[str, list[str]]]:
+    """For each column of data its name, and mean and standard deviation in each component."""
+    deviations = np.sqrt(np.diagonal(mixture.matrices, axis1=1, axis2=2))
+    for name, means, spreads in zip(names, mixture.means.T, deviations.T, strict=False):
+        like_mean, like_spread = _formats(means, spreads)
+        yield name, [f"{mean:{like_mean}} {sign} {spread:{like_spread}}" for mean, spread in zip(means, spreads, strict=True)]
+
+
+def _formats(means: Array, deviations: Array) -> tuple[str, str]:
+    """How to write means and deviations: three digits of the smallest deviation; powers of ten where that would be long.
+
+    >>> _formats(np.array([4.46, 2.04]), np.array([0.279, 10.5]))
+    ('.3f', '6.3f')
+    """
+    decimals = max(0, DIGITS - 1 - int(np.floor(np.log10(deviations.min()))))
+    if decimals > MOST or max(np.abs(means).max(), deviations.max()) >= 10**MOST:
+        return ".4g", ".2e"
+    return f".{decimals}f", f"{len(f'{deviations.max():.{decimals}f}')}.{decimals}f"
+
+
+def _ranking(selection: Selection) -> str:
+    total = len(selection.candidates)
+    what = f"the best {BEST} of {total} candidates" if total > BEST else _several(total, "candidate")
+    return f"{what}, ranked by {selection.criterion.upper()}: larger is better, as in mclust"
+
+
+def _title(mixture: Mixture) -> str:
+    return f"{_several(mixture.K, 'component')}, family {mixture.family.name} ({mixture.family.code})"
+
+
+def _criteria(facts: dict[str, Any]) -> Iterator[str]:
+    for key, label in (("bic", "BIC"), ("aic", "AIC"), ("log_likelihood", "loglik")):
+        if isinstance(facts.get(key), float):
+            yield f"{label} {_figure(facts[key])}"
+
+
+def _style(rank: int, one: Candidate) -> str:
+    if rank == 0:
+        return "bold"
+    return "" if one.regular else "dim"
+
+
+def _figure(value: float) -> str:
+    return f"{value:.2f}" if np.isfinite(value) else "-"
+
+
+def _several(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+def _listing(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(name or "(no name)" for name in names[:LISTED]) + more
+
+
+def _table() -> Table:
+    return Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim", show_edge=False)
+
+
+def _console() -> Console:
+    """As wide as the terminal, or as COLUMNS says; wide where there is neither."""
+    fits = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if fits else WIDE, highlight=False, markup=False, emoji=False)

@@ -1,0 +1,266 @@
+"""Files of rows: numeric columns read out of them, named columns written, one line of a table a format.
+
+    suffix                       read            written
+    .csv .tsv .txt (also .gz)    _read_text      _write_text
+    .parquet .pq                 _read_parquet   _write_parquet
+    .feather .arrow .ipc         _read_arrow     _write_arrow
+    .npy                         _read_npy       _write_npy
+
+Files are read whole. pyarrow, which knows the formats, is imported when a file is opened.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtura.errors import DataError, FileError, MixturaError, MixturaWarning
+from mixtura.sources import tables, text
+from mixtura.storage import replace_file
+
+T = TypeVar("T")
+Named = Mapping[str, NDArray[Any]]
+COMPRESSED = (".gz", ".bz2", ".zst")  # after the suffix of a text file
+UNNAMED = ("", "__index_level_0__")  # row numbers that a data frame left behind: a column only where it is asked for
+LONGEST = 200  # characters of another library's message that are passed on
+NUMPY = b"\x93NUMPY"  # how a .npy file opens
+PEEK = 1_000  # cells that tell whether a column of text is one of numbers with a few mistakes
+
+
+class Table(NamedTuple):
+    """Numeric columns of a file: their names, rows (N, D) of float64 or float32, and the columns that were not taken.
+
+    Where columns were chosen by name, `skipped` is empty: nobody asked for the others.
+    """
+
+    columns: tuple[str, ...]
+    rows: NDArray[Any]
+    skipped: tuple[str, ...]
+
+
+def read(path: str | Path, columns: Sequence[str] | None = None) -> Table:
+    r"""The chosen columns of a file, or all numeric ones, as one array.
+
+    The suffix says the format; a text file may have any delimiter, a byte-order mark, quotes, decimal commas and compression. Whole
+    numbers become float64, true and false 1 and 0, missing values NaN; a table of nothing but float32 stays so. A .npy file has the
+    columns x0, x1, ...
+
+    Raises FileError where the file cannot be read, DataError where it has no rows, an unknown column or text in a chosen one. Warns
+    (MixturaWarning) where a column is left out for a few cells of text among numbers, and where the header looks like data.
+
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp(), "people.csv")
+    >>> _ = place.write_text("name;height\nAda;1.65\nAlan;1.78\n")
+    >>> read(place)
+    Table(columns=('height',), rows=array([[1.65],
+           [1.78]]), skipped=('name',))
+    """
+    path = Path(path)
+    bare = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
+    reader = _of_suffix(bare, READERS, f"cannot read {path}")
+    _require_file(path)
+    with _as_file_error(f"cannot read {path}"):
+        return reader(path, columns)
+
+
+def write(path: str | Path, columns: Named) -> None:
+    """Writes named columns (N,) in the format that the suffix says; the file is whole or not there.
+
+    A .npy file keeps no names: it holds the columns side by side as one array.
+
+    Raises FileError where the suffix is unknown or the file cannot be written.
+
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp(), "rows.csv")
+    >>> write(place, {"x": np.array([1.5, 2.0]), "component": np.array([0, 1])})
+    >>> print(place.read_text().strip())
+    "x","component"
+    1.5,0
+    2,1
+    """
+    writer = writer_of(path)
+    with _as_file_error(f"cannot write {path}"):
+        replace_file(path, lambda place: writer(place, columns))
+
+
+def writer_of(path: str | Path) -> Callable[[Path, Named], None]:
+    """What writes a file of this suffix. Raises FileError for an unknown one, which is better told before the work than after."""
+    return _of_suffix(Path(path), WRITERS, f"cannot write {path}")
+
+
+def _read_text(path: Path, columns: Sequence[str] | None) -> Table:
+    table = _parsed(path, text.layout(path))
+    table = table.rename_columns([name.strip().removeprefix('"').removesuffix('"') for name in table.column_names])
+    if all(tables.is_number(name) for name in table.column_names):
+        warnings.warn(
+            f"the first line of {path} holds only numbers and was taken for names; try adding a line of names", MixturaWarning, stacklevel=4
+        )
+    return _table(path, table.schema, table.num_rows, table.select, columns)
+
+
+def _parsed(path: Path, layout: text.Layout) -> Any:
+    import pyarrow
+    from pyarrow import csv
+
+    def attempt(threads: bool) -> Any:
+        return csv.read_csv(
+            text.squeezed(path) if layout.delimiter == " " else path,
+            read_options=csv.ReadOptions(use_threads=threads, encoding=layout.encoding),
+            parse_options=csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=layout.quoted),
+            convert_options=csv.ConvertOptions(decimal_point=layout.decimal_point, strings_can_be_null=True),
+        )
+
+    try:
+        return attempt(threads=True)
+    except pyarrow.ArrowInvalid:
+        return attempt(threads=False)  # fails again, and only now says in which row
+
+
+def _read_parquet(path: Path, columns: Sequence[str] | None) -> Table:
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        return _table(path, file.schema_arrow, file.metadata.num_rows, lambda names: file.read(columns=names), columns)
+
+
+def _read_arrow(path: Path, columns: Sequence[str] | None) -> Table:
+    import pyarrow
+    from pyarrow import feather
+
+    with pyarrow.memory_map(str(path)) as file:
+        stream = file.read(4) == b"\xff\xff\xff\xff"  # how an Arrow stream opens; a file opens with a name
+        file.seek(0)
+        table = pyarrow.ipc.open_stream(file).read_all() if stream else feather.read_table(file)
+        return _table(path, table.schema, table.num_rows, table.select, columns)
+
+
+def _read_npy(path: Path, columns: Sequence[str] | None) -> Table:
+    with path.open("rb") as file:
+        ours = file.read(len(NUMPY)) == NUMPY
+    if not ours:
+        raise FileError(f"cannot read {path}: got no NumPy array, expected one; try numpy.save")
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if array.ndim not in (1, 2) or array.dtype.kind not in "fiub":
+        raise DataError(f"{path} is not a table of numbers: got shape {array.shape} of {array.dtype}, expected (rows, columns); try converting it")
+    rows = array[:, None] if array.ndim == 1 else array
+    names = [f"x{j}" for j in range(rows.shape[1])]
+    _require_rows(path, len(rows), names)
+    chosen = tables.choose(names, columns or names)
+    if columns is not None:
+        rows = rows[:, [names.index(name) for name in chosen]]
+    kept = array.dtype in (np.float32, np.float64) and array.dtype.isnative
+    return Table(chosen, rows if kept else rows.astype(np.float64), ())
+
+
+def _table(path: Path, schema: Any, n_rows: int, load: Callable[[list[str]], Any], columns: Sequence[str] | None) -> Table:
+    """The columns are chosen by the schema alone, so that `load` need not read the others."""
+    import narwhals as nw
+
+    _require_rows(path, n_rows, schema.names)
+    if twice := [name for name in dict.fromkeys(schema.names) if name not in UNNAMED and schema.names.count(name) > 1]:
+        raise DataError(f"column {twice[0]!r} is there twice: got {tables.listing(schema.names)}, expected different names; try renaming one")
+    known = [name for name in schema.names if name not in UNNAMED or name in (columns or ())]
+    kinds = nw.from_native(schema.empty_table().select(known)).schema
+    names = tables.choose(known, columns) if columns is not None else tables.numeric(kinds)
+
+    def frame(names: Sequence[str]) -> Any:
+        return nw.from_native(load(list(names)), eager_only=True)
+
+    skipped = [name for name in schema.names if name not in names] if columns is None else []
+    for name in skipped:
+        if kinds.get(name) == nw.String:
+            _warn_of_stray_text(name, frame([name])[name])
+    return Table(names, tables.to_rows(frame(names), names), tuple(skipped))
+
+
+def _warn_of_stray_text(name: str, column: Any) -> None:
+    """A column of numbers in which a few cells are text should not be left out without a word."""
+    cells = [cell for cell in column.head(PEEK) if cell is not None]
+    if 2 * sum(map(tables.is_number, cells)) > len(cells) and (found := tables.first_text(column)):
+        row, cell = found
+        warnings.warn(
+            f"column {name!r} was left out: got {cell!r} in row {row} among numbers, expected numbers only; try correcting that cell",
+            MixturaWarning,
+            stacklevel=5,
+        )
+
+
+def _write_text(place: Path, columns: Named) -> None:
+    from pyarrow import csv
+
+    csv.write_csv(_arrow(columns), place, csv.WriteOptions(delimiter="," if place.suffix.lower() == ".csv" else "\t"))
+
+
+def _write_parquet(place: Path, columns: Named) -> None:
+    from pyarrow import parquet
+
+    parquet.write_table(_arrow(columns), place)
+
+
+def _write_arrow(place: Path, columns: Named) -> None:
+    from pyarrow import feather
+
+    feather.write_feather(_arrow(columns), str(place))
+
+
+def _write_npy(place: Path, columns: Named) -> None:
+    with place.open("wb") as file:
+        np.save(file, np.column_stack(list(columns.values())), allow_pickle=False)
+
+
+def _arrow(columns: Named) -> Any:
+    import pyarrow
+
+    return pyarrow.table({name: np.ascontiguousarray(column) for name, column in columns.items()})
+
+
+READERS: dict[str, Callable[[Path, Sequence[str] | None], Table]] = {
+    **dict.fromkeys((".csv", ".tsv", ".txt"), _read_text),
+    **dict.fromkeys((".parquet", ".pq"), _read_parquet),
+    **dict.fromkeys((".feather", ".arrow", ".ipc"), _read_arrow),
+    ".npy": _read_npy,
+}
+WRITERS: dict[str, Callable[[Path, Named], None]] = {
+    **dict.fromkeys((".csv", ".tsv", ".txt"), _write_text),
+    **dict.fromkeys((".parquet", ".pq"), _write_parquet),
+    **dict.fromkeys((".feather", ".arrow", ".ipc"), _write_arrow),
+    ".npy": _write_npy,
+}
+
+
+def _of_suffix(path: Path, known: Mapping[str, T], failure: str) -> T:
+    if path.suffix.lower() not in known:
+        raise FileError(f"{failure}: got suffix {path.suffix!r}, expected one of {', '.join(known)}; try another format")
+    return known[path.suffix.lower()]
+
+
+def _require_file(path: Path) -> None:
+    if path.is_dir():
+        raise FileError(f"cannot read {path}: got a directory, expected a file; try a file inside it")
+    if not path.exists():
+        raise FileError(f"cannot read {path}: there is no such file; try another path")
+    if path.stat().st_size == 0:
+        raise FileError(f"cannot read {path}: got an empty file, expected a header and rows; try another file")
+
+
+def _require_rows(path: Path, n_rows: int, names: Sequence[str]) -> None:
+    if not n_rows:
+        raise DataError(f"{path} has no rows: got only the columns {tables.listing(names)}, expected at least one row; try another file")
+
+
+@contextmanager
+def _as_file_error(failure: str) -> Iterator[None]:
+    """What NumPy, pyarrow or the operating system hold against a file, as one short FileError."""
+    try:
+        yield
+    except MixturaError:
+        raise
+    except (OSError, ValueError, EOFError, KeyError, NotImplementedError) as error:
+        said = " ".join(str(getattr(error, "strerror", None) or error).split())[:LONGEST].rstrip(".")
+        raise FileError(f"{failure}: {said}; expected a whole file of the kind its suffix says; try another one") from None
