@@ -51,7 +51,9 @@ class Mixture:
         family = family_of(family)
         arrays = {name: _numbers(name, value) for name, value in (("weights", weights), ("means", means), ("covariances", covariances))}
         _check_shapes(family, **arrays)
-        arrays["weights"] = arrays["weights"] / arrays["weights"].sum()
+        total = arrays["weights"].sum()
+        if abs(total - 1) > 1e-15 * len(arrays["weights"]):  # weights that sum to 1 already keep their bits
+            arrays["weights"] = arrays["weights"] / total
         for name, array in arrays.items():
             array.flags.writeable = False
             object.__setattr__(self, name, array)

@@ -25,7 +25,7 @@ def write(path: str | Path, tensors: Mapping[str, NDArray[Any]], metadata: Mappi
     Raises FileError where that cannot be done.
     """
     header = {"format": FORMAT, "metadata": json.dumps(metadata)}
-    payload = save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, metadata=header)
+    payload = save({name: np.array(array, order="C") for name, array in tensors.items()}, metadata=header)
     replace_file(path, lambda place: place.write_bytes(payload))
 
 

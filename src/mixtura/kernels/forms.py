@@ -269,16 +269,16 @@ class Plan:
     def _centred(self) -> Form:
         U, means = self._paired()
         kind = self.dtype
-        constants = self.local.constants.astype(kind)
+        packed_means, constants = (np.ascontiguousarray(array, dtype=kind) for array in (means, self.local.constants))
         if not self._needs_matrices():
-            arguments = (means.astype(kind), U.astype(kind), constants, self._panel_rows(self.D + self.K), self.step)
+            arguments = (packed_means, np.ascontiguousarray(U, dtype=kind), constants, self._panel_rows(self.D + self.K), self.step)
             return Form(centred.diagonal_sweep, centred.diagonal_answers, arguments, ((self.K * self.D, 4),), self._read_diagonals)
         matrices = U if U.ndim == 3 else U[..., None] * np.eye(self.D)
         padded = _filled(self.D, TILE)
         room = np.zeros((self.K, padded, padded))
         room[:, : self.D, : self.D] = matrices
         packed = np.ascontiguousarray(room.reshape(self.K, padded // 4, 4, padded).transpose(0, 1, 3, 2), dtype=kind)
-        arguments = (means.astype(kind), packed, constants, self._panel_rows(2 * padded + self.K), self.step)
+        arguments = (packed_means, packed, constants, self._panel_rows(2 * padded + self.K), self.step)
         shapes = ((self.K, padded + TILE), (self.K * padded, padded))
         return Form(centred.matrix_sweep, centred.matrix_answers, arguments, shapes, self._read_matrices)
 

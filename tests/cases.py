@@ -1,0 +1,48 @@
+"""What the tests share: the reference data, rows and mixtures with nothing special about them, and the textbook's formulas as oracle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+import mixtura
+from mixtura.families import Family
+
+DATA = Path(__file__).parent / "data"
+
+
+def reference(name: str) -> np.ndarray:
+    """The rows of one of the reference data sets."""
+    return np.loadtxt(DATA / f"{name}.csv", delimiter=",", skiprows=1, ndmin=2)
+
+
+def overlapping(n: int, D: int, K: int, seed: int, dtype: type = np.float64) -> np.ndarray:
+    """Rows around K overlapping centres, with correlated columns of unequal units."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(scale=2.0, size=(K, D))
+    rows = centres[rng.integers(K, size=n)] + rng.normal(size=(n, D)) @ (np.eye(D) + 0.3 * rng.normal(size=(D, D)))
+    return (rows * np.geomspace(0.1, 30.0, D)).astype(dtype)
+
+
+def some_mixture(family: Family, K: int, D: int, seed: int = 0, centre: float = 0.0, spread: float = 2.0) -> mixtura.Mixture:
+    """A mixture of any family with nothing special about it."""
+    rng = np.random.default_rng(seed)
+    factors = np.eye(D) + 0.3 * rng.normal(size=(K, D, D))
+    matrices = factors @ factors.swapaxes(1, 2)
+    kept = family.moment.keep(matrices[0] if family.pooled else matrices) / family.moment.divisor(D)
+    means = centre + spread * rng.normal(size=(K, D))
+    return mixtura.Mixture(rng.dirichlet(np.full(K, 5.0)), means, kept, family)
+
+
+def textbook(mixture: mixtura.Mixture, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """log p(x) and posterior by the formula, component by component, in plain NumPy: the oracle."""
+    X = X.astype(float)
+    logits = np.empty((len(X), mixture.K))
+    for k in range(mixture.K):
+        centred, covariance = X - mixture.means[k], mixture.matrices[k]
+        squares = np.einsum("ni,ni->n", centred, np.linalg.solve(covariance, centred.T).T)
+        logits[:, k] = np.log(mixture.weights[k]) - (squares + np.linalg.slogdet(covariance)[1] + mixture.D * np.log(2 * np.pi)) / 2
+    top = logits.max(axis=1, keepdims=True)
+    log_density = top[:, 0] + np.log(np.exp(logits - top).sum(axis=1))
+    return log_density, np.exp(logits - log_density[:, None])
