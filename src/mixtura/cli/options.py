@@ -13,7 +13,7 @@ import re
 from mixtura.errors import ParameterError
 
 ALL = ("auto", "all")
-RANGE = re.compile(r"(\d+)(?::(\d+))?")
+RANGE = re.compile(r"(\d{1,6})(?::(\d{1,6}))?")
 
 
 def components(text: str) -> tuple[int, ...]:

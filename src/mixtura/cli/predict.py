@@ -25,11 +25,12 @@ def predict(
     density is in nats; low ones are rows unlike those the model was fitted on.
     """
     from mixtura.cli import models, screen
-    from mixtura.sources import files
+    from mixtura.sources import ArraySource, files
 
     files.writer_of(output)
     known = models.load(model)
-    answers = known.mixture.answers(_rows(known, data).rows, component=True, density=True)
+    table = _rows(known, data)
+    answers = known.mixture.answers(ArraySource(table.rows, columns=table.columns), component=True, density=True)
     files.write(output, {"component": answers.component, "probability": answers.probability, "log_density": answers.log_density})
     screen.say(f"{len(answers.component):,} rows written to {output}: component, probability, log_density")
 

@@ -1,0 +1,19 @@
+"""For the reference pages: examples in docstrings (`>>> ...`) become blocks of code; Markdown would take them for quotations."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from griffe import Extension, Object
+
+EXAMPLE = re.compile(r"^>>> .*?(?=\n\n|\Z)", re.MULTILINE | re.DOTALL)
+
+
+class FencedExamples(Extension):
+    """Fences every example."""
+
+    def on_object(self, *, obj: Object, **kwargs: Any) -> None:
+        """Called by griffe for everything that it reads."""
+        if obj.docstring:
+            obj.docstring.value = EXAMPLE.sub(lambda match: f"```pycon\n{match[0]}\n```", obj.docstring.value)

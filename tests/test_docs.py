@@ -1,0 +1,123 @@
+"""What the documentation shows is what happens: every block of code in it runs, and prints what the page says it prints.
+
+A page is one program: its blocks run in order, in one namespace and one folder that holds `examples/`. A block marked `text` right after
+a block of code is its output, to the letter. `python tests/test_docs.py [PAGE ...]` writes the outputs anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import importlib
+import io
+import os
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import mixtura
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+WIDE = 88  # characters of a line of the command's tables: a page, and no room for steps, which rounding may change
+INSTALL = re.compile(r"^pip install \S+ && (?=mixtura)")
+FENCE = re.compile(r"^```(python|sh)\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+COMMAND = f'mixtura() {{ "{sys.executable}" -m mixtura "$@"; }}\n'
+
+
+class Block(NamedTuple):
+    """One block of code, the output that the page shows for it (None where it shows none), and where that stands."""
+
+    language: str
+    code: str
+    shown: str | None
+    span: tuple[int, int]
+
+
+def blocks(text: str) -> list[Block]:
+    return [Block(match[1], match[2], match[3], match.span(3)) for match in FENCE.finditer(text)]
+
+
+def run_page(path: Path, folder: Path) -> Iterator[tuple[Block, str]]:
+    """Each block of a page with what it printed. Installing, and the tests themselves, are left to `.ci/run`."""
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    with contextlib.chdir(folder):
+        for block in blocks(path.read_text()):
+            code = INSTALL.sub("", block.code)
+            if "pip install" not in code:
+                yield block, _python(code, path.name, namespace) if block.language == "python" else _shell(code)
+
+
+def _python(code: str, name: str, namespace: dict[str, object]) -> str:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(code, name, "exec"), namespace)  # noqa: S102
+    return out.getvalue()
+
+
+def _shell(code: str) -> str:
+    environment = {**os.environ, "COLUMNS": str(WIDE), "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        ["bash", "-e", "-c", COMMAND + code], capture_output=True, encoding="utf-8", check=False, stdin=subprocess.DEVNULL, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    return re.sub(r" +$", "", done.stdout, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_page_runs_and_prints_what_it_shows(path: Path, tmp_path: Path) -> None:
+    for block, printed in run_page(path, tmp_path):
+        if block.shown is not None:
+            assert printed == block.shown, block.code
+
+
+def test_textbook_loop_reaches_the_optimum(tmp_path: Path) -> None:
+    """By hand, by GradientAscent and by EM: the log-likelihood that mclust and scikit-learn know for two full components."""
+    namespace: dict[str, object] = {}
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    with contextlib.chdir(tmp_path):
+        for block in blocks((ROOT / "docs" / "textbook-loop.md").read_text()):
+            _python(block.code, "textbook-loop.md", namespace)
+    reached = namespace["reached"]
+    assert isinstance(reached, dict)
+    assert set(reached) == {"by hand", "GradientAscent", "EM"}
+    assert all(value == pytest.approx(-1130.26396, abs=1e-3) for value in reached.values())
+
+
+def test_readme_opens_with_the_two_commands_that_ci_reads() -> None:
+    commands = [block.code.strip() for block in blocks((ROOT / "README.md").read_text()) if block.language == "sh"]
+    assert commands[:2] == ["pip install . && mixtura fit examples/old_faithful.csv", "pip install '.[test]' && pytest"]
+
+
+@pytest.mark.parametrize("name", [name for _, name, _ in pkgutil.walk_packages(mixtura.__path__, "mixtura.") if not name.endswith("__main__")])
+def test_docstring_examples(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_links_between_files_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+def _write_outputs(paths: list[Path]) -> None:
+    for path in paths:
+        with tempfile.TemporaryDirectory() as folder:
+            printed = [(block.span, output) for block, output in run_page(path, Path(folder)) if block.shown is not None]
+        text = path.read_text()
+        for (start, stop), output in reversed(printed):
+            text = text[:start] + output + text[stop:]
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    _write_outputs([Path(name).resolve() for name in sys.argv[1:]] or PAGES)
