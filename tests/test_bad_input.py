@@ -47,8 +47,8 @@ CASES = {  # what is typed, what stands in x.csv, what the line names
     "unknown column": (f"{FIT} --columns a,z", csv(GOOD), "unknown column 'z': expected some of 'a', 'b'"),
     "a column chosen twice": (f"{FIT} --columns a,a", csv(GOOD), "got 'a', 'a', expected each of them once"),
     # the values
-    "missing value": (FIT, changed(7, 1, ""), "got nan in column 'b', row 7"),
-    "NaN": (FIT, changed(0, "nan", 1), "got nan in column 'a', row 0"),
+    "missing value": (FIT, changed(7, 1, ""), "got NaN in column 'b', row 7"),
+    "NaN": (FIT, changed(0, "nan", 1), "got NaN in column 'a', row 0"),
     "infinity": (FIT, changed(19, 1, "-inf"), "got -inf in column 'b', row 19"),
     "too large": (FIT, csv([(a * 1e300, b) for a, b in GOOD]), "column 'a' cannot be squared in float64"),
     "too small": (FIT, csv([(a, b * 1e-300) for a, b in GOOD]), "column 'b' cannot be squared in float64"),
@@ -87,7 +87,7 @@ CASES = {  # what is typed, what stands in x.csv, what the line names
     "damaged columns": ("show columns.safetensors", None, "columns.safetensors is damaged: got columns ['a'], expected 2 names"),
     "a column that the data lack": (PREDICT, csv(GOOD, "a,c"), "good.safetensors does not fit x.csv: unknown column 'b'"),
     "text in a column of the model": (PREDICT, changed(2, "oops", 1), "does not fit x.csv: column 'a' is not numeric: got 'oops' in row 2"),
-    "NaN in a column of the model": (PREDICT, changed(3, 1, ""), "got nan in column 'b', row 3"),
+    "NaN in a column of the model": (PREDICT, changed(3, 1, ""), "got NaN in column 'b', row 3"),
     "another width": ("predict nameless.safetensors x.csv --output out.csv", csv([(1, 2, 3)] * 2, "a,b,c"), "got 3 columns, expected 2"),
 }  # fmt: skip
 

@@ -426,7 +426,7 @@ def test_parameters_that_make_no_sense(X, parameters, told):
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (np.array([[1.0, 2.0], [np.nan, 3.0], [2.0, 1.0]]), "(?i)not finite: got nan in column 'x0', row 1"),
+        (np.array([[1.0, 2.0], [np.nan, 3.0], [2.0, 1.0]]), "not finite: got NaN in column 'x0', row 1"),
         (np.array([[1.0, 2.0], [1.0, -np.inf], [2.0, 1.0]]), "not finite: got -inf in column 'x1', row 1"),
         (np.array([[1e300], [-1e300], [0.0]]), "column 'x0' cannot be squared"),
         (np.array([[1.0], [2.0]]), "too few rows: got 2 rows for 3 components"),

@@ -67,6 +67,11 @@ def test_max_steps_bounds_the_loop() -> None:
     assert (result.n_steps, result.converged, len(result.log_likelihoods)) == (5, False, 6)
 
 
+def test_refuses_max_steps() -> None:
+    with pytest.raises(ParameterError, match="max_steps"):
+        mixtura.fit([[0.0], [1.0]], some_mixture(FAMILIES["full"], 1, 1), max_steps=-1)
+
+
 @pytest.mark.parametrize("tol", [-1.0, math.nan])
 def test_refuses_tol(tol: float) -> None:
     with pytest.raises(ParameterError, match="tol"):
@@ -174,6 +179,8 @@ def test_one_column_knows_two_families() -> None:
         ([[1.0], [2.0]], {"n_components": [0, 1]}, ParameterError, "n_components"),
         ([[1.0], [2.0]], {"families": []}, ParameterError, "no family"),
         ([[1.0], [2.0]], {"families": ["full", "round"]}, ParameterError, "unknown covariance family"),
+        ([[1.0], [2.0], [2.0]], {"n_components": [3]}, DataError, "too few distinct rows"),
+        ([[1.0], [2.0]], {"random_state": -1}, ParameterError, "random_state"),
         ([[1.0], [2.0]], {"criterion": "mdl"}, ParameterError, "unknown criterion"),
         ([[1.0], [2.0]], {"reg_covar": -1.0}, ParameterError, "reg_covar"),
     ],

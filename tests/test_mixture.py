@@ -83,7 +83,7 @@ def test_sample_needs_rows(family: Family, n: int) -> None:
     [
         ([[1.0, 2.0, 3.0]], "got 3 columns, expected 2"),
         ([1.0, 2.0], "one dimension"),
-        ([[1.0, np.nan]], r"nan in column 'x1', row 0"),
+        ([[1.0, np.nan]], r"NaN in column 'x1', row 0"),
         ([[0.0, 0.0]] * 5000 + [[-np.inf, 0.0]], r"-inf in column 'x0', row 5000"),
         ([["a", "b"]], "not numbers"),
         (np.zeros((0, 2)), "not a table"),

@@ -1,6 +1,6 @@
 """Mixtura: Gaussian mixture models, from a hundred rows to more than one machine holds.
 
-    rows --sweep--> Statistics --rule--> Mixture --> again, until converged --> predict, sample, select, report
+rows --sweep--> Statistics --rule--> Mixture --> again, until converged --> predict, sample, select, report
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """Everything Mixtura raises or warns of, each also a builtin, so that callers may catch either.
 
-    MixturaError
-    ├── DataError (ValueError)              rows that cannot be fitted: NaN, text, too few, out of range
-    ├── ParameterError (ValueError)         an argument or a mixture that makes no sense
-    ├── FileError (OSError)                 a file that cannot be found, read or written
-    └── ModelFileError (FileError)          a model file that is damaged, foreign or does not fit the data
-    MixturaWarning (UserWarning)
-    ├── ConstantColumnWarning               a column holds one value; it fits, but tells nothing
-    ├── RepairWarning                       a component collapsed and was repaired
-    └── ConvergenceWarning                  max_iter came before convergence
+MixturaError
+├── DataError (ValueError)              rows that cannot be fitted: NaN, text, too few, out of range
+├── ParameterError (ValueError)         an argument or a mixture that makes no sense
+├── FileError (OSError)                 a file that cannot be found, read or written
+└── ModelFileError (FileError)          a model file that is damaged, foreign or does not fit the data
+MixturaWarning (UserWarning)
+├── ConstantColumnWarning               a column holds one value; it fits, but tells nothing
+├── RepairWarning                       a component collapsed and was repaired
+└── ConvergenceWarning                  max_iter came before convergence
 """
 
 

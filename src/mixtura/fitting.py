@@ -17,7 +17,6 @@ from mixtura.kernels import Plan
 from mixtura.mixture import Mixture
 from mixtura.moments import Moment
 from mixtura.rules import EM, Event, Rule
-from mixtura.sources import Source
 from mixtura.statistics import Statistics
 
 NOISE = 8 * sys.float_info.epsilon  # relative changes of the likelihood below this are rounding
@@ -102,7 +101,8 @@ def iterate(
     """
     rule = EM() if rule is None else rule
     source = start.source(data, sample_weight, n_jobs)
-    mixture, state, events, previous = start, rule.initial(start), (), math.nan
+    mixture, state, previous = start, rule.initial(start), math.nan
+    events: tuple[Event, ...] = ()
     for number in itertools.count():
         statistics = sweep(mixture, source)
         log_likelihood = statistics.log_likelihood / statistics.weight
@@ -129,6 +129,8 @@ def fit(
     """
     if not tol >= 0:
         raise ParameterError(f"tol is not usable: got {tol!r}, expected a number >= 0 in nats per row; try 1e-6")
+    if not max_steps >= 0:
+        raise ParameterError(f"max_steps is not usable: got {max_steps!r}, expected an integer >= 0; try 1000")
     steps = iterate(data, start, rule, sample_weight=sample_weight, n_jobs=n_jobs)
     best, trace, told, converged = None, [], [], False
     last_events: tuple[Event, ...] = ()

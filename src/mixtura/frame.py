@@ -66,7 +66,7 @@ class Profile:
     @property
     def constant(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Which columns hold one value only."""
-        return self.minimum == self.maximum
+        return np.asarray(self.minimum == self.maximum)
 
     @property
     def deviation(self) -> Array:

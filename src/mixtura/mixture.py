@@ -21,6 +21,7 @@ from mixtura.families import Family, family_of
 from mixtura.frame import Frame
 from mixtura.kernels import Answers, Gaussians, Plan
 from mixtura.moments import Array
+from mixtura.randomness import generator_of
 from mixtura.sources import Source
 from mixtura.sources import open as open_source
 
@@ -70,7 +71,7 @@ class Mixture:
     @property
     def D(self) -> int:
         """The number of columns."""
-        return self.means.shape[1]
+        return int(self.means.shape[1])
 
     @property
     def n_parameters(self) -> int:
@@ -134,7 +135,7 @@ class Mixture:
         plan = Plan(self.gaussians, self.frame, source.dtype)
         wanted = {"component": component, "density": density, "posterior": posterior}
         parts = list(source.map(lambda block: plan.answers(block.rows, **wanted)))  # type: ignore[arg-type,return-value]
-        return parts[0] if len(parts) == 1 else Answers(*(np.concatenate(column) for column in zip(*parts, strict=True)))  # type: ignore[arg-type]
+        return Answers(*(column[0] if len(column) == 1 else np.concatenate(column) for column in zip(*parts, strict=True)))
 
     def source(self, X: Any, sample_weight: ArrayLike | None = None, n_jobs: int | None = None) -> Source:
         """X as a source, checked to have this mixture's width."""
@@ -152,10 +153,13 @@ class Mixture:
         """
         if n < 1:
             raise ParameterError(f"cannot sample {n} rows: expected n >= 1; try n=1")
-        generator = np.random.default_rng(random_state)
+        generator = generator_of(random_state)
         component = generator.choice(self.K, size=n, p=self.weights)
         factors = np.linalg.cholesky(self.matrices)
-        rows = self.means[component] + np.einsum("nij,nj->ni", factors[component], generator.standard_normal((n, self.D)))
+        rows = generator.standard_normal((n, self.D))
+        for k in range(self.K):
+            mine = component == k
+            rows[mine] = self.means[k] + rows[mine] @ factors[k].T
         return rows, component
 
     def to_family(self, family: str | Family) -> Mixture:

@@ -118,7 +118,7 @@ class _Matrix(Moment):
         return covariances
 
     def whiteners(self, covariances: Array, D: int) -> Array:
-        return invert_triangular(np.linalg.cholesky(covariances))
+        return invert_triangular(cholesky(covariances))
 
     def floor(self, covariances: Array, reference: Array, relative: float) -> tuple[Array, NDArray[np.bool_]]:
         if _positive_definite(covariances - relative * reference):
@@ -138,17 +138,18 @@ class _Matrix(Moment):
         return product
 
     def to_coordinates(self, covariances: Array) -> Array:
-        factor = np.linalg.cholesky(covariances)
+        factor = cholesky(covariances)
         diagonal = np.arange(factor.shape[-1])
         factor[..., diagonal, diagonal] = np.log(factor[..., diagonal, diagonal])
         return factor
 
     def from_coordinates(self, coordinates: Array) -> Array:
         factor = _exponentiate_diagonal(coordinates)
-        return factor @ np.swapaxes(factor, -1, -2)
+        product: Array = factor @ np.swapaxes(factor, -1, -2)
+        return product
 
     def pullback(self, covariances: Array, gradient: Array) -> Array:
-        factor = np.linalg.cholesky(covariances)
+        factor = cholesky(covariances)
         result = np.tril(2 * gradient @ factor)
         diagonal = np.arange(factor.shape[-1])
         result[..., diagonal, diagonal] *= factor[..., diagonal, diagonal]
@@ -160,8 +161,8 @@ class _Vector(Moment):
 
     def floor(self, covariances: Array, reference: Array, relative: float) -> tuple[Array, NDArray[np.bool_]]:
         least = relative * reference
-        low = covariances < least
-        return np.maximum(covariances, least), low.any(axis=-1) if self.axes else low
+        low: NDArray[np.bool_] = np.asarray(covariances < least)
+        return np.maximum(covariances, least), np.asarray(low.any(axis=-1)) if self.axes else low
 
     def add_to_diagonal(self, covariances: Array, value: float) -> Array:
         return covariances + value
@@ -220,10 +221,11 @@ class _Norm(_Vector):
         return summed
 
     def rescale(self, second: Array, scale: Array) -> Array:
-        return second * scale[0] ** 2
+        return np.asarray(second * scale[0] ** 2)
 
     def keep(self, matrices: Array) -> Array:
-        return np.trace(matrices, axis1=-2, axis2=-1)
+        traces: Array = np.trace(matrices, axis1=-2, axis2=-1)
+        return traces
 
     def divisor(self, D: int) -> int:
         return D
@@ -245,6 +247,11 @@ class _Norm(_Vector):
 MATRIX: Final[Moment] = _Matrix()
 DIAGONAL: Final[Moment] = _Diagonal()
 NORM: Final[Moment] = _Norm()
+
+
+def cholesky(covariances: Array) -> Array:
+    """L with LL' = Sigma, lower triangular (.., D, D). Raises numpy's LinAlgError where Sigma is not positive definite."""
+    return np.asarray(np.linalg.cholesky(covariances), dtype=float)
 
 
 def invert_triangular(factors: Array) -> Array:

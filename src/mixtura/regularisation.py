@@ -58,6 +58,6 @@ def regularisation_of(value: str | float | Regularisation) -> Regularisation:
         return value
     if isinstance(value, str) and value == "auto":
         return Floor()
-    if isinstance(value, str | bool) or not np.isscalar(value) or not 0 <= float(value) < np.inf:  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= float(value) < np.inf:
         raise ParameterError(f"reg_covar is not usable: got {value!r}, expected 'auto' or a number >= 0 in squared units; try 'auto'")
     return Ridge(float(value))

@@ -22,12 +22,13 @@ from mixtura.families import ALL, Family, family_of
 from mixtura.fitting import Fit, Step, fit
 from mixtura.mixture import Mixture
 from mixtura.moments import NORM
+from mixtura.randomness import generator_of
 from mixtura.regularisation import RELATIVE_FLOOR, Regularisation, regularisation_of
 from mixtura.rules import Rule, rule_of
 from mixtura.rules.em import split
 from mixtura.sources import Source
 from mixtura.sources import open as open_source
-from mixtura.starting import Scout, check_components, short_runs
+from mixtura.starting import Scout, check_components, check_distinct, short_runs
 
 DRAWS = 2  # k-means++ labellings per number of components
 CRITERIA = ("bic", "aic")
@@ -118,9 +119,10 @@ def select(
     counts = _counts(n_components)
     chosen = _families(families, source.D)
     check_components(source, min(counts))
-    generator = np.random.default_rng(random_state)
+    generator = generator_of(random_state)
     scout = Scout.of(source, generator)
     _check_rows(scout)
+    check_distinct(len(scout.rows), min(counts))
     constant = tuple(name for name, flag in zip(source.columns, source.profile.constant, strict=True) if flag)
     if constant:
         warnings.warn(f"constant column {', '.join(map(repr, constant))}: it tells no components apart; try leaving it out", ConstantColumnWarning, 2)
@@ -200,9 +202,7 @@ def _candidate(result: Fit, source: Source, seconds: float) -> Candidate:
     p = mixture.n_parameters
     bic, aic = 2 * log_likelihood - p * np.log(n), 2 * log_likelihood - 2 * p
     status = _status(result, source.profile.rows)
-    return Candidate(
-        mixture.K, mixture.family, mixture, log_likelihood, p, float(bic), aic, status, result.n_steps, seconds, result.log_likelihoods
-    )
+    return Candidate(mixture.K, mixture.family, mixture, log_likelihood, p, float(bic), aic, status, result.n_steps, seconds, result.log_likelihoods)
 
 
 def _unfitted(K: int, family: Family, D: int) -> Candidate:

@@ -21,6 +21,7 @@ from mixtura.families import Family, family_of
 from mixtura.fitting import Fit, fit
 from mixtura.mixture import Mixture
 from mixtura.moments import MATRIX, Array, Moment
+from mixtura.randomness import generator_of
 from mixtura.regularisation import Floor, Regularisation
 from mixtura.rules import EM
 from mixtura.rules.em import maximise
@@ -125,7 +126,7 @@ def start(
     """
     source = open_source(data, weights=sample_weight)
     check_components(source, n_components)
-    generator = np.random.default_rng(random_state)
+    generator = generator_of(random_state)
     scout = Scout.of(source, generator)
     return best_start(scout, n_components, family_of(family), regularisation or Floor(), generator)
 
@@ -250,5 +251,3 @@ def _nearest(rows: Array, centres: Array, keep: NDArray[np.intp] | None = None) 
     if keep is not None and len(np.unique(labels)) < len(centres):
         return keep
     return labels
-
-

@@ -128,12 +128,12 @@ class Statistics:
         covariance = overall.second.reshape(self.moment.shape(D)) / (overall.counts[0] * self.moment.divisor(D))
         if self.moment.axes == 0:
             squares = np.atleast_1d((overall.means**2).mean())
-            return _without_zeros(np.atleast_1d(covariance), squares)[0]
+            return np.asarray(_without_zeros(np.atleast_1d(covariance), squares)[0])
         squares = overall.means[0] ** 2
         if self.moment.axes == 1:
             return _without_zeros(covariance, squares)
         diagonal = np.diagonal(covariance)
-        return (1 - 1e-6) * covariance + np.diag(_without_zeros(diagonal, squares) - (1 - 1e-6) * diagonal)
+        return np.asarray((1 - 1e-6) * covariance + np.diag(_without_zeros(diagonal, squares) - (1 - 1e-6) * diagonal))
 
 
 def _without_zeros(variances: Array, squares: Array) -> Array:

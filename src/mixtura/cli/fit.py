@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mixtura.errors import DataError
-
 if TYPE_CHECKING:
     from mixtura.mixture import Mixture
     from mixtura.selection import Candidate, Selection
@@ -65,9 +63,7 @@ def fit(
 
 
 def _chosen(selection: Selection) -> Mixture:
-    if selection.best.mixture is None:
-        few = selection.best.components
-        raise DataError(f"too few distinct rows: expected at least {few} for {few} components; try fewer components")
+    assert selection.best.mixture is not None  # select raises where nothing can be fitted
     return selection.best.mixture
 
 

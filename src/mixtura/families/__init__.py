@@ -1,12 +1,12 @@
 """The covariance structures, in one table: a new family is one entry here and, where its M-step is its own, one file beside this.
 
-    name             mclust   volume, shape, orientation       features
-    tied_spherical   EII      one sphere for all               linear
-    spherical        VII      a sphere each                    norm
-    tied_diag        EEI      one axis-aligned ellipsoid       linear
-    diag             VVI      an axis-aligned ellipsoid each   diagonal
-    tied             EEE      one ellipsoid for all            linear
-    full             VVV      an ellipsoid each                full
+name             mclust   volume, shape, orientation       features
+tied_spherical   EII      one sphere for all               linear
+spherical        VII      a sphere each                    norm
+tied_diag        EEI      one axis-aligned ellipsoid       linear
+diag             VVI      an axis-aligned ellipsoid each   diagonal
+tied             EEE      one ellipsoid for all            linear
+full             VVV      an ellipsoid each                full
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixtura.kernels.lanes import Entry, accumulate, fma, kernel, load, maximum, splat, store, wide_registers
+from mixtura.kernels.lanes import Entry, accumulate, fma, kernel, load, splat, store, wide_registers
 from mixtura.kernels.panel import aligned, answer, soften, standardise, weigh
 
 LINEAR, NORM, DIAGONAL, FULL = range(4)

@@ -30,7 +30,7 @@ PANEL_ROWS = (128, 256)  # fewer leave the sums' own traffic exposed, more leave
 # measured (benchmarks/sweep.py), ns on one 2.3 GHz core with 512-bit registers; only their ratios decide
 EXPANDED_NS, FEATURE_NS = 0.066, 0.4  # per feature and component in each product; per feature built
 CENTRED_NS, COLUMN_NS = 0.050, 0.9  # per entry of the tiled triangle in each product; per column centred
-_EMPTY = {np.dtype(kind): np.empty(0, dtype=kind) for kind in (np.float64, np.float32, np.int64)}
+_EMPTY: dict[np.dtype[Any], NDArray[Any]] = {np.dtype(kind): np.empty(0, dtype=kind) for kind in (np.float64, np.float32, np.int64)}
 _EMPTY_ROWS = {np.dtype(kind): np.empty((0, 0), dtype=kind) for kind in (np.float64, np.float32)}
 
 
@@ -108,7 +108,7 @@ class Plan:
         self.sums = sums
         self.local = gaussians.standardised(frame)
         self.order = self._order()
-        self.K, self.D = self.local.means.shape
+        self.K, self.D = (int(length) for length in self.local.means.shape)
         self.step = lanes_per_register(self.dtype)
         self.expands = self._expands()
         self.form = self._expanded() if self.expands else self._centred()
@@ -238,7 +238,7 @@ class Plan:
         """Rows per panel: as many as let the panel stay in L2, in whole pairs of registers."""
         least, most = PANEL_ROWS
         fitting = PANEL_BYTES // (rows_of_table * self.dtype.itemsize)
-        return min(max(fitting, least), most) // (2 * self.step) * (2 * self.step)
+        return int(min(max(fitting, least), most) // (2 * self.step) * (2 * self.step))
 
     def _expanded(self) -> Form:
         """H, packed by groups of components: <H_k, phi(z)> is the logit, less the quadratic term in the linear order."""

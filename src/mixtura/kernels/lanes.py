@@ -50,7 +50,7 @@ class Entry:
         self.lock = threading.Lock()
         functools.update_wrapper(self, function)
 
-    def __call__(self, rows: np.ndarray[Any, Any], *arguments: Any) -> Any:
+    def __call__(self, rows: np.ndarray[Any, Any], *arguments: Any) -> Any:  # noqa: D102 (the class says it)
         compiled = self.compiled.get(rows.dtype) or self._compile(rows, arguments)
         return compiled(rows, *arguments)
 
@@ -155,8 +155,8 @@ def _pick(builder: Any, left: Any, right: Any, lanes: list[int]) -> Any:
 
 def _four_sums(builder: Any, registers: list[Any]) -> Any:
     """Four registers become one of four sums, each added pairwise."""
-    halves = _fold(builder, *registers[:2], 1), _fold(builder, *registers[2:], 1)
-    result, groups = _fold(builder, *halves, 2), 4
+    a, b, c, d = registers
+    result, groups = _fold(builder, _fold(builder, a, b, 1), _fold(builder, c, d, 1), 2), 4
     while (size := result.type.count // groups) > 1:
         lower = [group * size + lane for group in range(groups) for lane in range(size // 2)]
         upper = [lane + size // 2 for lane in lower]

@@ -1,8 +1,8 @@
 """How statistics become the next mixture: one file a rule, one row in this table.
 
-    rule             step
-    EM               the maximum, in closed form
-    GradientAscent   along the exact gradient, in unconstrained coordinates
+rule             step
+EM               the maximum, in closed form
+GradientAscent   along the exact gradient, in unconstrained coordinates
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Expectation-maximisation in closed form (Dempster, Laird & Rubin 1977), and the repair of components that collapse.
 
-    pi_k = n_k / n        mu_k = xbar_k        Sigma_k = the family's maximiser of the scatter
+pi_k = n_k / n        mu_k = xbar_k        Sigma_k = the family's maximiser of the scatter
 """
 
 from __future__ import annotations

@@ -66,10 +66,10 @@ def gradients(mixture: Mixture, statistics: Statistics) -> Iterator[Gradient]:
 def mean_gradients(mixture: Mixture, statistics: Statistics) -> Array:
     """dl/d mu_k, (K, D)."""
     pull = statistics.repivot(mixture.means).first / statistics.counts.sum()
-    U = mixture.whiteners
+    U = mixture.whiteners  # the precision is U'U
     if U.ndim == 2:
-        return pull * U**2
-    return np.einsum("kji,kjl,kl->ki", np.broadcast_to(U, mixture.matrices.shape), np.broadcast_to(U, mixture.matrices.shape), pull)
+        return np.asarray(pull * U**2)
+    return np.asarray((U.swapaxes(1, 2) @ (U @ pull[..., None]))[..., 0])
 
 
 def covariance_gradients(mixture: Mixture, statistics: Statistics) -> Array:
@@ -81,7 +81,7 @@ def covariance_gradients(mixture: Mixture, statistics: Statistics) -> Array:
         return family.moment.gradient(mixture.covariances, second / n, D)
     share = (statistics.counts / n).reshape(-1, *[1] * family.moment.axes)
     counts = np.maximum(statistics.counts, np.finfo(float).tiny).reshape(share.shape)
-    return share * family.moment.gradient(mixture.covariances, second / counts, D)
+    return np.asarray(share * family.moment.gradient(mixture.covariances, second / counts, D))
 
 
 def to_coordinates(mixture: Mixture, centre: Array, scale: Array) -> Coordinates:
@@ -136,7 +136,7 @@ class GradientAscent(Rule):
     regularisation: Regularisation = field(default_factory=Floor)
 
     def __post_init__(self) -> None:
-        if not (np.isscalar(self.learning_rate) and 0 < self.learning_rate < np.inf):
+        if not (isinstance(self.learning_rate, int | float | np.number) and 0 < float(self.learning_rate) < np.inf):
             raise ParameterError(f"learning_rate is not usable: got {self.learning_rate!r}, expected a number > 0; try 0.1")
 
     def initial(self, mixture: Mixture) -> _State:

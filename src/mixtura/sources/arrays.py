@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -63,12 +64,12 @@ class ArraySource(Source):
     def _run(self, task: Callable[[Block], S]) -> Iterator[S]:
         bounds = block_bounds(self.n_rows)
         if len(bounds) == 2 or self.n_jobs == 1:
-            for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+            for start, stop in pairwise(bounds):
                 yield task(self._block(start, stop))
             return
         pool = _pool(self.n_jobs)
         waiting: deque[Future[S]] = deque()
-        for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+        for start, stop in pairwise(bounds):
             waiting.append(pool.submit(lambda a, b: task(self._block(a, b)), start, stop))
             if len(waiting) > 2 * self.n_jobs:
                 yield waiting.popleft().result()

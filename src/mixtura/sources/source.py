@@ -111,7 +111,11 @@ class Source(ABC):
         if suspicious and not (finite := np.isfinite(block.rows)).all():
             row, column = (int(index) for index in np.argwhere(~finite)[0])
             raise DataError(
-                f"a value is not finite: got {block.rows[row, column]} in column {self.columns[column]!r}, row {block.start + row}, "
+                f"a value is not finite: got {_spelled(block.rows[row, column])} in column {self.columns[column]!r}, row {block.start + row}, "
                 "expected a number; try removing the row or filling the value in"
             )
         return block
+
+
+def _spelled(value: Any) -> str:
+    return "NaN" if np.isnan(value) else str(value)
