@@ -100,8 +100,7 @@ class Mixture:
     @property
     def gaussians(self) -> Gaussians:
         """The mixture as the kernels want it."""
-        with np.errstate(divide="ignore"):
-            log_weights = np.maximum(np.log(self.weights), -1e4)  # a weight of zero stays an ordinary number
+        log_weights = np.log(np.maximum(self.weights, np.finfo(float).tiny))  # a weight of zero stays an ordinary number
         return Gaussians(log_weights, self.means, self.whiteners, self.family.moment.axes == 0)
 
     @cached_property

@@ -175,11 +175,17 @@ class _Grid:
         tell: Callable[[Step], object] | None,
     ) -> Fit:
         starts = [self.scout.partition(labels, K, family, self.regularisation) for labels in labellings]
-        starts += [mixture.to_family(family) for (k, _), mixture in done.items() if k == K and family.nests(mixture.family)]
+        starts += [mixture.to_family(family) for mixture in _most_general([m for (k, _), m in done.items() if k == K and family.nests(m.family)])]
         if (K - 1, family.name) in done:
             starts.append(_grown(done[K - 1, family.name]))
         begin = short_runs(starts, self.scout.source, self.regularisation).mixture
         return fit(self.source, begin, self.rule, tol=self.tol, max_steps=self.max_iter, on_step=tell)
+
+
+def _most_general(mixtures: list[Mixture]) -> list[Mixture]:
+    """Those whose family no other one's nests: the others were starts of these already."""
+    families = [mixture.family for mixture in mixtures]
+    return [one for one in mixtures if not any(other.nests(one.family) for other in families if other is not one.family)]
 
 
 def _grown(mixture: Mixture) -> Mixture:

@@ -32,7 +32,8 @@ from mixtura.statistics import Statistics
 SUBSAMPLE = 50_000  # rows that starting looks at
 TREE = 2_000  # rows up to which a Ward tree is grown: time and memory grow with the square
 CANDIDATES = 4  # k-means++ draws that run against each other
-SHORT_STEPS = 8  # EM steps of each short run
+SHORT_STEPS = (2, 6)  # EM steps that all candidates run, and that the best of them run on
+KEPT = 3  # candidates that run on
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,11 +140,17 @@ def best_start(scout: Scout, K: int, family: Family, regularisation: Regularisat
 
 
 def short_runs(candidates: list[Mixture], source: Source, regularisation: Regularisation) -> Fit:
-    """A few EM steps from each candidate; the fit of greatest likelihood."""
+    """A few EM steps from each candidate, some more from the best of them; the fit of greatest likelihood."""
+    first, more = SHORT_STEPS
+    leading = _ranked_runs(candidates, source, regularisation, first)[:KEPT]
+    return _ranked_runs([run.mixture for run in leading], source, regularisation, more)[0]
+
+
+def _ranked_runs(candidates: list[Mixture], source: Source, regularisation: Regularisation, steps: int) -> list[Fit]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RepairWarning)  # a candidate that collapses loses against the others
-        runs = [fit(source, one, EM(regularisation), tol=0.0, max_steps=SHORT_STEPS) for one in candidates]
-    return max(runs, key=lambda run: run.log_likelihood)
+        runs = [fit(source, one, EM(regularisation), tol=0.0, max_steps=steps) for one in candidates]
+    return sorted(runs, key=lambda run: run.log_likelihood, reverse=True)
 
 
 def from_responsibilities(rows: Array, responsibilities: Array, family: Family, regularisation: Regularisation) -> Mixture:

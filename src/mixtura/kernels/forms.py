@@ -30,6 +30,8 @@ PANEL_ROWS = (128, 256)  # fewer leave the sums' own traffic exposed, more leave
 # measured (benchmarks/sweep.py), ns on one 2.3 GHz core with 512-bit registers; only their ratios decide
 EXPANDED_NS, FEATURE_NS = 0.066, 0.4  # per feature and component in each product; per feature built
 CENTRED_NS, COLUMN_NS = 0.050, 0.9  # per entry of the tiled triangle in each product; per column centred
+# what a second form must save, in ns per row: below it compiling it, some seconds, outweighs the gain
+WORTH_NS = 5.0
 _EMPTY: dict[np.dtype[Any], NDArray[Any]] = {np.dtype(kind): np.empty(0, dtype=kind) for kind in (np.float64, np.float32, np.int64)}
 _EMPTY_ROWS = {np.dtype(kind): np.empty((0, 0), dtype=kind) for kind in (np.float64, np.float32)}
 
@@ -112,8 +114,7 @@ class Plan:
         self.step = lanes_per_register(self.dtype)
         self.expands = self._expands()
         self.form = self._expanded() if self.expands else self._centred()
-        kind = self.dtype.type
-        self._frame_arguments = (frame.centre.astype(kind), (1 / frame.scale).astype(kind), kind(LIMIT[self.dtype]))
+        self._frame_arguments = _frame_arguments(frame, self.dtype)
 
     def sweep(self, rows: NDArray[Any], weights: NDArray[Any] | None) -> Array:
         """The sums of a block (n, D) as one flat array, which adds to those of other blocks; `statistics` reads it.
@@ -161,13 +162,12 @@ class Plan:
         return result
 
     def complete(self, statistics: Statistics, everything: Statistics | None) -> Statistics:
-        """Adds to linear sums what is the same for any mixture: all rows' second moments, `everything` (K = 1, frame coordinates)."""
+        """Adds to linear sums what is the same for any mixture: all rows' second moments, `everything` (K = 1, about the frame's origin)."""
         if everything is None:
             return statistics
         assert self.sums is not None
         moment, pooled = self.sums
-        about_origin = everything.repivot(np.zeros((1, self.D)))
-        second = about_origin.second[0]
+        second = everything.second[0]
         if self.local.shared and self.local.whiteners.ndim == 3:
             quadratic = float(np.sum((self.local.whiteners[0].T @ self.local.whiteners[0]) * second))
         else:
@@ -212,7 +212,7 @@ class Plan:
         loss = EPSILON[self.dtype] * float((whitened * whitened).sum(axis=-1).max())
         if loss > GUARD[self.dtype]:
             return False
-        return self.order == LINEAR or self._expanded_ns() <= self._centred_ns()
+        return self.order == LINEAR or self.K * (self._expanded_ns() - self._centred_ns()) <= WORTH_NS
 
     def _expanded_ns(self) -> float:
         """What a row and component cost in the expanded form, less what both forms spend."""
@@ -324,6 +324,12 @@ class Plan:
         """The means as the centred kernels saw them, rounded to the rows' dtype."""
         rounded: Array = self.form.arguments[0].astype(float)
         return rounded
+
+
+@lru_cache(maxsize=32)
+def _frame_arguments(frame: Frame, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any], Any]:
+    """What `standardise` takes: the centre, one over the scale, and the limit of standardised rows."""
+    return frame.centre.astype(dtype), (1 / frame.scale).astype(dtype), dtype.type(LIMIT[dtype])
 
 
 def _filled(n: int, tile: int) -> int:

@@ -161,12 +161,14 @@ def _read_npy(path: Path, columns: Sequence[str] | None) -> Table:
 def _table(path: Path, schema: Any, n_rows: int, load: Callable[[list[str]], Any], columns: Sequence[str] | None) -> Table:
     """The columns are chosen by the schema alone, so that `load` need not read the others."""
     import narwhals as nw
+    import pyarrow
 
     _require_rows(path, n_rows, schema.names)
     if twice := [name for name in dict.fromkeys(schema.names) if name not in UNNAMED and schema.names.count(name) > 1]:
         raise DataError(f"column {twice[0]!r} is there twice: got {tables.listing(schema.names)}, expected different names; try renaming one")
     known = [name for name in schema.names if name not in UNNAMED or name in (columns or ())]
-    kinds = nw.from_native(schema.empty_table().select(known)).schema
+    empty = pyarrow.Table.from_batches([], schema=schema)  # schema.empty_table() would import pandas
+    kinds = nw.from_native(empty.select(known)).schema
     names = tables.choose(known, columns) if columns is not None else tables.numeric(kinds)
 
     def frame(names: Sequence[str]) -> Any:

@@ -80,11 +80,12 @@ class Source(ABC):
         return self._frames[common]
 
     def everything(self, moment: Moment, common: bool) -> Statistics:
-        """All rows as one component in frame coordinates, summed once and kept: the constant part of tied structures."""
+        """All rows as one component about the frame's origin, summed once and kept: the constant part of tied structures."""
         key = (moment.name, common)
         if key not in self._everything:
             plan = Plan(self._one_component(common), self.frame(common), self.dtype, (moment, False))
-            self._everything[key] = plan.statistics(self.reduce(lambda block: plan.sweep(block.rows, block.weights)))
+            about_centre = plan.statistics(self.reduce(lambda block: plan.sweep(block.rows, block.weights)))
+            self._everything[key] = about_centre.repivot(np.zeros((1, self.D)))
         return self._everything[key]
 
     @cached_property
