@@ -82,7 +82,7 @@ CASES = {  # what is typed, what stands in x.csv, what the line names
     "empty model": ("show empty.safetensors", None, "empty.safetensors is damaged"),
     "truncated header": ("show header.safetensors", None, "header.safetensors is damaged"),
     "truncated arrays": ("predict arrays.safetensors x.csv --output out.csv", csv(GOOD), "arrays.safetensors is damaged"),
-    "foreign model": ("sample foreign.safetensors --rows 5 --output out.csv", None, "foreign.safetensors is not a mixtura model: got format None"),
+    "foreign model": ("sample foreign.safetensors --rows 5 --output out.csv", None, "foreign.safetensors is not a mixtura model: got metadata []"),
     "no model at all": ("predict broken.parquet x.csv --output out.csv", csv(GOOD), "broken.parquet is damaged or not a model file"),
     "damaged columns": ("show columns.safetensors", None, "columns.safetensors is damaged: got columns ['a'], expected 2 names"),
     "a column that the data lack": (PREDICT, csv(GOOD, "a,c"), "good.safetensors does not fit x.csv: unknown column 'b'"),

@@ -203,8 +203,10 @@ def test_a_weight_of_two_is_a_row_twice(X, covariance_type):
     weights = np.random.default_rng(0).integers(0, 4, size=len(X))
     weighted = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(X, sample_weight=weights)
     repeated = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(np.repeat(X, weights, axis=0))
-    assert np.allclose(weighted.means_, repeated.means_, rtol=1e-9)
-    assert np.allclose(weighted.covariances_, repeated.covariances_, rtol=1e-9)
+    # at a maximum the likelihood tells parameters apart to the root of its rounding only, 1e-8 deviations: one step more or less is chance
+    # (test_laws compares after equal numbers of steps)
+    assert np.allclose(weighted.means_, repeated.means_, rtol=0, atol=1e-6)
+    assert np.allclose(weighted.covariances_, repeated.covariances_, rtol=0, atol=1e-6)
     assert weighted.score(X, sample_weight=weights) == pytest.approx(repeated.score(np.repeat(X, weights, axis=0)), rel=1e-12)
     assert weighted.bic(X, weights) == pytest.approx(repeated.bic(np.repeat(X, weights, axis=0)), rel=1e-12)
     assert np.array_equal(

@@ -106,7 +106,8 @@ def test_guard_takes_the_centred_form_when_the_expanded_one_would_lose(
     if plan.wants_total:
         total = mixtura.open(X).everything(family.moment, family.moment.axes == 0)
         source_frame = mixtura.open(X).frame(family.moment.axes == 0)
-        statistics = plan.complete(statistics, total.translate(source_frame.centre, source_frame.scale))
+        about_origin = total.translate(source_frame.centre, source_frame.scale).repivot(np.zeros((1, 2)))
+        statistics = plan.complete(statistics, about_origin)
     log_density, posterior = textbook(mixture, X)
     assert abs(statistics.log_likelihood - log_density.sum()) < 1000 * GUARD[np.dtype(float)]
     np.testing.assert_allclose(statistics.counts, posterior.sum(axis=0), rtol=1e-9)

@@ -101,7 +101,7 @@ def test_files_that_are_no_models(tmp_path: Path) -> None:
     arrays = {"weights": np.ones(1)}
     foreign, bare = tmp_path / "foreign.safetensors", tmp_path / "bare.safetensors"
     save_file(arrays, foreign)
-    save_file(arrays, bare, metadata={"format": "mixtura.mixture.1", "metadata": json.dumps({"family": "full"})})
+    save_file(arrays, bare, metadata={"mixtura.mixture.1": json.dumps({"family": "full"})})
     for name, content, message in [
         ("truncated", whole[: len(whole) // 2], "damaged or not a model file"),
         ("header only", whole[:8], "damaged or not a model file"),

@@ -140,7 +140,8 @@ def fit(
         trace.append(step.log_likelihood)
         told += [(step.number, event) for event in step.events if event not in last_events]
         last_events = step.events
-        if best is None or step.log_likelihood >= best.log_likelihood or not math.isfinite(best.log_likelihood):
+        # the later one of two that differ by rounding, or the rounding would choose
+        if best is None or step.log_likelihood >= best.log_likelihood - _noise(best.log_likelihood):
             best = step
         if remaining_gain(trace) <= tol:
             converged = True
@@ -161,10 +162,14 @@ def remaining_gain(trace: Sequence[float]) -> float:
     if len(trace) < 3:
         return math.inf
     changes = [after - before for before, after in itertools.pairwise(trace[-4:])]
-    noise = NOISE * max(1.0, abs(trace[-1]))
+    noise = _noise(trace[-1])
     if abs(changes[-1]) <= noise and abs(changes[-2]) <= noise:
         return 0.0
     if len(changes) < 3 or min(changes) <= 0:
         return math.inf
     ratio = max(changes[2] / changes[1], changes[1] / changes[0])
     return changes[2] * ratio / (1 - ratio) if ratio < 1 else math.inf
+
+
+def _noise(log_likelihood: float) -> float:
+    return NOISE * max(1.0, abs(log_likelihood))

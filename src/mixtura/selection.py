@@ -178,7 +178,7 @@ class _Grid:
         starts += [mixture.to_family(family) for mixture in _most_general([m for (k, _), m in done.items() if k == K and family.nests(m.family)])]
         if (K - 1, family.name) in done:
             starts.append(_grown(done[K - 1, family.name]))
-        begin = short_runs(starts, self.scout.source, self.regularisation).mixture
+        begin = short_runs(starts, self.scout.source, self.regularisation)
         return fit(self.source, begin, self.rule, tol=self.tol, max_steps=self.max_iter, on_step=tell)
 
 

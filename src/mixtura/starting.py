@@ -7,18 +7,18 @@ with their summed weights, so that neither the order of rows nor a weight of 2 i
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mixtura.errors import DataError, ParameterError, RepairWarning
+from mixtura.errors import DataError, ParameterError
 from mixtura.families import Family, family_of
-from mixtura.fitting import Fit, fit
+from mixtura.fitting import iterate
 from mixtura.mixture import Mixture
 from mixtura.moments import MATRIX, Array, Moment
 from mixtura.randomness import generator_of
@@ -136,21 +136,21 @@ def best_start(scout: Scout, K: int, family: Family, regularisation: Regularisat
     """The best of the candidates after short EM runs on the scout's subsample."""
     check_distinct(len(scout.rows), K)
     candidates = [scout.partition(labels, K, family, regularisation) for labels in scout.labellings(K, CANDIDATES, generator)]
-    return short_runs(candidates, scout.source, regularisation).mixture
+    return short_runs(candidates, scout.source, regularisation)
 
 
-def short_runs(candidates: list[Mixture], source: Source, regularisation: Regularisation) -> Fit:
-    """A few EM steps from each candidate, some more from the best of them; the fit of greatest likelihood."""
+def short_runs(candidates: list[Mixture], source: Source, regularisation: Regularisation) -> Mixture:
+    """A few EM steps from each candidate, some more from the best of them; the mixture of greatest likelihood."""
     first, more = SHORT_STEPS
     leading = _ranked_runs(candidates, source, regularisation, first)[:KEPT]
-    return _ranked_runs([run.mixture for run in leading], source, regularisation, more)[0]
+    return _ranked_runs(leading, source, regularisation, more)[0]
 
 
-def _ranked_runs(candidates: list[Mixture], source: Source, regularisation: Regularisation, steps: int) -> list[Fit]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RepairWarning)  # a candidate that collapses loses against the others
-        runs = [fit(source, one, EM(regularisation), tol=0.0, max_steps=steps) for one in candidates]
-    return sorted(runs, key=lambda run: run.log_likelihood, reverse=True)
+def _ranked_runs(candidates: list[Mixture], source: Source, regularisation: Regularisation, steps: int) -> list[Mixture]:
+    """Where so many EM steps lead from each candidate, the best first. A component that collapses is repaired without a word."""
+    last = [next(islice(iterate(source, one, EM(regularisation)), steps, None)) for one in candidates]
+    # candidates that differ by rounding keep their order, or the rounding would choose the start
+    return [step.mixture for step in sorted(last, key=lambda step: round(step.log_likelihood, 8), reverse=True)]
 
 
 def from_responsibilities(rows: Array, responsibilities: Array, family: Family, regularisation: Regularisation) -> Mixture:

@@ -24,7 +24,7 @@ def write(path: str | Path, tensors: Mapping[str, NDArray[Any]], metadata: Mappi
 
     Raises FileError where that cannot be done.
     """
-    header = {"format": FORMAT, "metadata": json.dumps(metadata)}
+    header = {FORMAT: json.dumps(metadata)}  # one entry: safetensors writes several in any order, and files should repeat
     payload = save({name: np.array(array, order="C") for name, array in tensors.items()}, metadata=header)
     replace_file(path, lambda place: place.write_bytes(payload))
 
@@ -39,9 +39,9 @@ def read(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
-            if header.get("format") != FORMAT:
-                raise ModelFileError(f"{path} is not a mixtura model: got format {header.get('format')!r}, expected {FORMAT!r}; try another file")
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(header["metadata"])  # noqa: SIM118
+            if FORMAT not in header:
+                raise ModelFileError(f"{path} is not a mixtura model: got metadata {sorted(header)!r}, expected {FORMAT!r}; try another file")
+            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(header[FORMAT])  # noqa: SIM118
     except (SafetensorError, json.JSONDecodeError, KeyError) as error:
         raise ModelFileError(f"{path} is damaged or not a model file: {error}; expected a file that mixtura wrote; try fitting again") from None
     except MemoryError:
