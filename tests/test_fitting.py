@@ -83,6 +83,8 @@ def test_refuses_rules() -> None:
         rule_of("newton")
     with pytest.raises(ParameterError, match="learning rate"):
         rule_of("em", learning_rate=0.1)
+    with pytest.raises(ParameterError, match="its own learning rate"):
+        rule_of(EM(), learning_rate=0.1)
     for rate in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(ParameterError, match="learning_rate"):
             GradientAscent(rate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +174,14 @@ def test_save_and_load(family: Family, tmp_path: Path) -> None:
     for name in ("weights", "means", "covariances"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(mixture, name))
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_pickling_keeps_what_there_is_one_of(family: Family) -> None:
+    X, mixture = overlapping(40, 2, 2, seed=33), some_mixture(family, 2, 2)
+    thawed = pickle.loads(pickle.dumps(mixture))
+    assert thawed.family.moment is family.moment
+    merged = pickle.loads(pickle.dumps(mixtura.sweep(thawed, X))) + mixtura.sweep(mixture, X)
+    np.testing.assert_allclose(merged.counts, 2 * mixtura.sweep(mixture, X).counts)
 
 
 def test_gradients_against_differences(family: Family) -> None:

@@ -26,8 +26,11 @@ Array = NDArray[np.float64]
 class Moment(ABC):
     """One way to keep a symmetric matrix."""
 
-    name: str
+    name: str  # MATRIX, DIAGONAL or NORM in lower case
     axes: int  # how many trailing axes the kept array has
+
+    def __reduce__(self) -> str:
+        return self.name.upper()  # there is one of each, after pickling too
 
     @abstractmethod
     def shape(self, D: int) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixtura.errors import DataError, ParameterError
 from mixtura.families import Family, family_of
-from mixtura.fitting import iterate
+from mixtura.fitting import Step, iterate
 from mixtura.mixture import Mixture
 from mixtura.moments import MATRIX, Array, Moment
 from mixtura.randomness import generator_of
@@ -149,8 +149,12 @@ def short_runs(candidates: list[Mixture], source: Source, regularisation: Regula
 def _ranked_runs(candidates: list[Mixture], source: Source, regularisation: Regularisation, steps: int) -> list[Mixture]:
     """Where so many EM steps lead from each candidate, the best first. A component that collapses is repaired without a word."""
     last = [next(islice(iterate(source, one, EM(regularisation)), steps, None)) for one in candidates]
-    # candidates that differ by rounding keep their order, or the rounding would choose the start
-    return [step.mixture for step in sorted(last, key=lambda step: round(step.log_likelihood, 8), reverse=True)]
+    return [step.mixture for step in sorted(last, key=_promise, reverse=True)]
+
+
+def _promise(step: Step) -> tuple[bool, float]:
+    """Collapsed candidates rank last, however high their likelihood; those that differ by rounding keep their order."""
+    return not any(event.kind == "repair" for event in step.events), round(step.log_likelihood, 8)
 
 
 def from_responsibilities(rows: Array, responsibilities: Array, family: Family, regularisation: Regularisation) -> Mixture:

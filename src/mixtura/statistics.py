@@ -17,6 +17,8 @@ import numpy as np
 
 from mixtura.moments import Array, Moment
 
+COLLINEAR = 1e-4  # share of the diagonal in the data's covariance: with the floor's 1e-6 it leaves ten digits of precision
+
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
@@ -121,7 +123,7 @@ class Statistics:
         """The covariance of all rows, in the moment's shape, made positive definite: what 'relative to the data' means.
 
         A column whose variance is zero to rounding counts with its squared mean (or 1), so that it has a scale at all; a matrix is
-        mixed with a millionth of its diagonal, so that collinear columns keep a small variance in every direction.
+        mixed with a ten-thousandth of its diagonal, so that collinear columns keep a small variance in every direction.
         """
         overall = self.total
         D = self.pivots.shape[1]
@@ -133,7 +135,7 @@ class Statistics:
         if self.moment.axes == 1:
             return _without_zeros(covariance, squares)
         diagonal = np.diagonal(covariance)
-        return np.asarray((1 - 1e-6) * covariance + np.diag(_without_zeros(diagonal, squares) - (1 - 1e-6) * diagonal))
+        return np.asarray((1 - COLLINEAR) * covariance + np.diag(_without_zeros(diagonal, squares) - (1 - COLLINEAR) * diagonal))
 
 
 def _without_zeros(variances: Array, squares: Array) -> Array:

@@ -22,6 +22,8 @@ def rule_of(name: str | Rule, regularisation: Regularisation | None = None, lear
     Raises ParameterError for an unknown name, and for a learning rate where the rule has none.
     """
     if isinstance(name, Rule):
+        if learning_rate is not None:
+            raise ParameterError(f"a rule object has its own learning rate: got {learning_rate!r} beside {name!r}, expected None; try one of them")
         return name
     if name not in RULES:
         raise ParameterError(f"unknown rule: got {name!r}, expected one of {', '.join(map(repr, RULES))} or a Rule; try 'em'")
