@@ -6,10 +6,12 @@ tiles of four rows (the fewest operations possible, no table of features: the fa
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
-from mixtura.kernels.lanes import Entry, accumulate, fma, kernel, load, splat, store, wide_registers
-from mixtura.kernels.panel import aligned, answer, soften, standardise, weigh
+from mixtura.kernels.lanes import Entry, accumulate, fma, gather, kernel, load, splat, store, wide_registers
+from mixtura.kernels.panel import answer, hide, soften, standardise, weigh, weigh_posteriors
+
+DENSE = 4 / 3  # a component that has part in more than the inverse of this of the rows takes all of them: picking has its price
 
 
 @kernel
@@ -52,19 +54,58 @@ def matrix_logits(panel, means, U, constants, K, D, rows, step, centred, logits)
 
 
 @kernel
-def add_scatter(R, k, centred, weighted, rows, step, first, second):  # type: ignore[no-untyped-def]
+def pick_rows(logits, k, scratch, step, cut, lists, weights):  # type: ignore[no-untyped-def]
+    """The rows that component k has any part in, to the last row of `lists`, and their w_i r_ik, to `weights`; how many, in whole registers.
+
+    `logits` and `scratch` are what `soften` left. The places that fill the last register repeat the first row and weigh nothing.
+    """
+    mine, picked = k // 4, lists.shape[0] - 1
+    negligible = math.exp(cut)
+    n = 0
+    for t in range(1, lists[mine, 0] + 1):
+        for i in range(lists[mine, t], lists[mine, t] + step):
+            lists[picked, n] = i
+            weights[0, n] = logits[k, i] * scratch[2, i]
+            n += logits[k, i] > negligible
+    filled = -(-n // step) * step
+    for t in range(n, filled):
+        lists[picked, t] = lists[picked, 0]
+        weights[0, t] = 0.0
+    return filled
+
+
+@kernel
+def gather_about(panel, means, k, D, lists, rows, step, centred):  # type: ignore[no-untyped-def]
+    """centred = (the picked rows of panel) - mean_k."""
+    wide_registers()
+    picked = lists.shape[0] - 1
+    for i in range(0, rows, step):
+        for j in range(D):
+            store(centred, j, i, gather(panel, j, lists, picked, i) - splat(panel, means[k, j]))
+
+
+@kernel
+def weigh_component(logits, k, scratch, rows, step, weights):  # type: ignore[no-untyped-def]
+    """weights = w_i r_ik of every row."""
+    wide_registers()
+    for i in range(0, rows, step):
+        store(weights, 0, i, load(logits, k, i) * load(scratch, 2, i))
+
+
+@kernel
+def add_scatter(weights, k, centred, weighted, rows, step, first, second):  # type: ignore[no-untyped-def]
     """first[k] gains (sum r d, sum r), second's rows k D .. gain the lower tiles of sum r d d', d = x - mu_k."""
     wide_registers()
     padded = centred.shape[0]
     zero = splat(centred, 0.0)
     n = zero
     for i in range(0, rows, step):
-        n = n + load(R, k, i)
+        n = n + load(weights, 0, i)
     accumulate(first, k, padded, n, zero, zero, zero)
     for j in range(0, padded, 4):
         s0 = s1 = s2 = s3 = zero
         for i in range(0, rows, step):
-            r = load(R, k, i)
+            r = load(weights, 0, i)
             x0, x1 = load(centred, j, i) * r, load(centred, j + 1, i) * r
             x2, x3 = load(centred, j + 2, i) * r, load(centred, j + 3, i) * r
             store(weighted, 0, i, x0)
@@ -96,52 +137,56 @@ def add_scatter(R, k, centred, weighted, rows, step, first, second):  # type: ig
 
 @Entry
 def matrix_sweep(  # type: ignore[no-untyped-def]
-    X, weights, centre, inverse_scale, limit, means, U, constants, panel_rows, step, first, second
+    X, weights, centre, inverse_scale, limit, means, U, constants, hidden, cut, panel_rows, step, room, lists, first, second
 ):
     """E-step and sums of a block about the means; returns sum_i w_i log p(x_i).
 
-    `first` (K, padded + 4) gets (sum r d, sum r, 0, 0, 0), `second` (K padded, padded) the lower tiles of the scatter.
+    `first` (K, padded + 4) gets (sum r d, sum r, 0, 0, 0), `second` (K padded, padded) the lower tiles of the scatter. `room` holds the
+    panel, the centred panel, the logits, and rows of scratch (3), weights (1) and weighted columns (4).
     """
     N, D = X.shape
-    K, groups, _, _ = U.shape
-    width = panel_rows + step
-    panel = aligned(4 * groups, width, U)
-    centred = aligned(4 * groups, width, U)
-    weighted = aligned(4, width, U)
-    logits = aligned(K, width, U)
-    weight = aligned(1, width, U)
-    loglik = np.zeros((1, step))
+    K, padded = means.shape[0], 4 * U.shape[1]
+    filled = 2 * padded + 4 * (lists.shape[0] - 1)
+    panel, centred, logits = room[:padded], room[padded : 2 * padded], room[2 * padded : filled]
+    scratch, mine, weighted = room[filled : filled + 3], room[filled + 3 : filled + 4], room[filled + 4 : filled + 8]
+    centred[D:] = 0.0
+    loglik = 0.0
     for start in range(0, N, panel_rows):
         count = min(panel_rows, N - start)
         rows = -(-count // (2 * step)) * 2 * step
-        standardise(X, start, count, centre, inverse_scale, limit, panel, 0)
-        weigh(weights, start, count, weight)
+        standardise(X, start, centre, inverse_scale, limit, rows, step, panel, 0)
+        weigh(weights, start, count, rows, scratch, 0)
         matrix_logits(panel, means, U, constants, K, D, rows, step, centred, logits)
-        soften(logits, K, weight, rows, loglik)
+        hide(logits, K, rows, step, hidden)
+        loglik += soften(logits, rows, step, cut, scratch, lists)
         for k in range(K):
-            centre_about(panel, means, k, D, rows, step, centred)
-            add_scatter(logits, k, centred, weighted, rows, step, first, second)
-    return loglik.sum()
+            picked = pick_rows(logits, k, scratch, step, cut, lists, mine)
+            if DENSE * picked > rows:
+                weigh_component(logits, k, scratch, rows, step, mine)
+                centre_about(panel, means, k, D, rows, step, centred)
+                add_scatter(mine, k, centred, weighted, rows, step, first, second)
+            elif picked:
+                gather_about(panel, means, k, D, lists, picked, step, centred)
+                add_scatter(mine, k, centred, weighted, picked, step, first, second)
+    return loglik
 
 
 @Entry
 def matrix_answers(  # type: ignore[no-untyped-def]
-    X, centre, inverse_scale, limit, means, U, constants, panel_rows, step, component, density, probability, posterior
+    X, centre, inverse_scale, limit, means, U, constants, hidden, cut, panel_rows, step, room, lists, component, density, probability, posterior
 ):
     """Fills those of the four answers whose arrays are not empty, row by row."""
     N, D = X.shape
-    K, groups, _, _ = U.shape
-    width = panel_rows + step
-    panel = aligned(4 * groups, width, U)
-    centred = aligned(4 * groups, width, U)
-    logits = aligned(K, width, U)
-    scratch = aligned(2, width, U)
+    K, padded = means.shape[0], 4 * U.shape[1]
+    filled = 2 * padded + 4 * (lists.shape[0] - 1)
+    panel, centred, logits, scratch = room[:padded], room[padded : 2 * padded], room[2 * padded : filled], room[filled : filled + 3]
     for start in range(0, N, panel_rows):
         count = min(panel_rows, N - start)
         rows = -(-count // (2 * step)) * 2 * step
-        standardise(X, start, count, centre, inverse_scale, limit, panel, 0)
+        standardise(X, start, centre, inverse_scale, limit, rows, step, panel, 0)
         matrix_logits(panel, means, U, constants, K, D, rows, step, centred, logits)
-        answer(logits, K, start, count, rows, step, scratch, component, density, probability, posterior)
+        hide(logits, K, rows, step, hidden)
+        answer(logits, start, count, rows, step, cut, scratch, lists, component, density, probability, posterior)
 
 
 @kernel
@@ -160,7 +205,7 @@ def diagonal_logits(panel, means, inverse, constants, K, D, rows, step, logits):
 
 
 @kernel
-def add_squares(R, panel, means, K, D, rows, step, sums):  # type: ignore[no-untyped-def]
+def add_squares(R, panel, means, K, D, lists, sums):  # type: ignore[no-untyped-def]
     """sums[k D + j] gains (sum r d, sum r d*d, sum r, 0), d = x_j - mu_kj."""
     wide_registers()
     zero = splat(panel, 0.0)
@@ -168,7 +213,8 @@ def add_squares(R, panel, means, K, D, rows, step, sums):  # type: ignore[no-unt
         for j in range(D):
             mean = splat(panel, means[k, j])
             n = s = q = zero
-            for i in range(0, rows, step):
+            for t in range(1, lists[k // 4, 0] + 1):
+                i = lists[k // 4, t]
                 r = load(R, k, i)
                 d = load(panel, j, i) - mean
                 v = d * r
@@ -180,41 +226,40 @@ def add_squares(R, panel, means, K, D, rows, step, sums):  # type: ignore[no-unt
 
 @Entry
 def diagonal_sweep(  # type: ignore[no-untyped-def]
-    X, weights, centre, inverse_scale, limit, means, inverse, constants, panel_rows, step, sums
+    X, weights, centre, inverse_scale, limit, means, inverse, constants, hidden, cut, panel_rows, step, room, lists, sums
 ):
     """E-step and sums (K D, 4) of a block about the means, column by column; returns sum_i w_i log p(x_i)."""
     N, D = X.shape
     K = means.shape[0]
-    width = panel_rows + step
-    panel = aligned(D, width, inverse)
-    logits = aligned(K, width, inverse)
-    weight = aligned(1, width, inverse)
-    loglik = np.zeros((1, step))
+    filled = D + 4 * (lists.shape[0] - 1)
+    panel, logits, scratch = room[:D], room[D:filled], room[filled : filled + 3]
+    loglik = 0.0
     for start in range(0, N, panel_rows):
         count = min(panel_rows, N - start)
         rows = -(-count // (2 * step)) * 2 * step
-        standardise(X, start, count, centre, inverse_scale, limit, panel, 0)
-        weigh(weights, start, count, weight)
+        standardise(X, start, centre, inverse_scale, limit, rows, step, panel, 0)
+        weigh(weights, start, count, rows, scratch, 0)
         diagonal_logits(panel, means, inverse, constants, K, D, rows, step, logits)
-        soften(logits, K, weight, rows, loglik)
-        add_squares(logits, panel, means, K, D, rows, step, sums)
-    return loglik.sum()
+        hide(logits, K, rows, step, hidden)
+        loglik += soften(logits, rows, step, cut, scratch, lists)
+        weigh_posteriors(logits, scratch, lists)
+        add_squares(logits, panel, means, K, D, lists, sums)
+    return loglik
 
 
 @Entry
 def diagonal_answers(  # type: ignore[no-untyped-def]
-    X, centre, inverse_scale, limit, means, inverse, constants, panel_rows, step, component, density, probability, posterior
+    X, centre, inverse_scale, limit, means, inverse, constants, hidden, cut, panel_rows, step, room, lists, component, density, probability, posterior
 ):
     """Fills those of the four answers whose arrays are not empty, row by row."""
     N, D = X.shape
     K = means.shape[0]
-    width = panel_rows + step
-    panel = aligned(D, width, inverse)
-    logits = aligned(K, width, inverse)
-    scratch = aligned(2, width, inverse)
+    filled = D + 4 * (lists.shape[0] - 1)
+    panel, logits, scratch = room[:D], room[D:filled], room[filled : filled + 3]
     for start in range(0, N, panel_rows):
         count = min(panel_rows, N - start)
         rows = -(-count // (2 * step)) * 2 * step
-        standardise(X, start, count, centre, inverse_scale, limit, panel, 0)
+        standardise(X, start, centre, inverse_scale, limit, rows, step, panel, 0)
         diagonal_logits(panel, means, inverse, constants, K, D, rows, step, logits)
-        answer(logits, K, start, count, rows, step, scratch, component, density, probability, posterior)
+        hide(logits, K, rows, step, hidden)
+        answer(logits, start, count, rows, step, cut, scratch, lists, component, density, probability, posterior)

@@ -12,10 +12,8 @@ eps * mu' P mu of a logit, which `forms` watches.
 
 from __future__ import annotations
 
-import numpy as np
-
 from mixtura.kernels.lanes import Entry, accumulate, fma, kernel, load, splat, store, wide_registers
-from mixtura.kernels.panel import aligned, answer, soften, standardise, weigh
+from mixtura.kernels.panel import answer, soften, standardise, weigh, weigh_posteriors
 
 LINEAR, NORM, DIAGONAL, FULL = range(4)
 TILE = 4  # components side by side
@@ -29,7 +27,7 @@ def features(order: int, D: int) -> int:
 
 @kernel
 def expand(phi, order, D, rows, step):  # type: ignore[no-untyped-def]
-    """Completes phi, whose rows 1 .. D hold x, with the products that the order wants."""
+    """Completes phi, whose rows 1 .. D hold x, with the products that the order wants; rows that fill it up are ones."""
     wide_registers()
     one = splat(phi, 1.0)
     for i in range(0, rows, step):
@@ -42,6 +40,7 @@ def expand(phi, order, D, rows, step):  # type: ignore[no-untyped-def]
                 x = load(phi, j, i)
                 norm = fma(x, x, norm)
             store(phi, f, i, norm)
+        f += 1
     if order == DIAGONAL:
         for j in range(1, 1 + D):
             for i in range(0, rows, step):
@@ -54,6 +53,9 @@ def expand(phi, order, D, rows, step):  # type: ignore[no-untyped-def]
                 for i in range(0, rows, step):
                     store(phi, f, i, load(phi, j, i) * load(phi, m, i))
                 f += 1
+    for filled in range(f, phi.shape[0]):
+        for i in range(0, rows, step):
+            store(phi, filled, i, one)
 
 
 @kernel
@@ -88,15 +90,16 @@ def logits_of(H, phi, logits, rows, step):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def add_sums(R, phi, sums, rows, step):  # type: ignore[no-untyped-def]
-    """sums += phi R', three features by four components."""
+def add_sums(R, phi, lists, sums):  # type: ignore[no-untyped-def]
+    """sums += phi R', three features by four components, over the rows that `lists` names for these."""
     wide_registers()
     F, K = sums.shape
     zero = splat(phi, 0.0)
     for k in range(0, K, 4):
         for f in range(0, F, 3):
             a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = c0 = c1 = c2 = c3 = zero
-            for i in range(0, rows, step):
+            for t in range(1, lists[k // 4, 0] + 1):
+                i = lists[k // 4, t]
                 x, y, z = load(phi, f, i), load(phi, f + 1, i), load(phi, f + 2, i)
                 r = load(R, k, i)
                 a0, b0, c0 = fma(r, x, a0), fma(r, y, b0), fma(r, z, c0)
@@ -112,46 +115,41 @@ def add_sums(R, phi, sums, rows, step):  # type: ignore[no-untyped-def]
 
 
 @Entry
-def sweep(X, weights, centre, inverse_scale, limit, order, K, H, panel_rows, step, sums):  # type: ignore[no-untyped-def]
+def sweep(X, weights, centre, inverse_scale, limit, order, H, cut, panel_rows, step, room, lists, sums):  # type: ignore[no-untyped-def]
     """E-step and sums of a block: sums[:, k] += sum_i w_i r_ik phi(x_i); returns sum_i w_i log p(x_i).
 
-    `sums` is filled up to whole tiles: (features to a multiple of 3, components to a multiple of 4), zero there.
+    `sums` is filled up to whole tiles: features to a multiple of 3, components to a multiple of 4. `room` holds the features, the logits
+    and three rows of scratch.
     """
     N, D = X.shape
-    width = panel_rows + step
-    phi = aligned(sums.shape[0], width, H)
-    logits = aligned(sums.shape[1], width, H)
-    weight = aligned(1, width, H)
-    loglik = np.zeros((1, step))
+    F, K = sums.shape
+    phi, logits, scratch = room[:F], room[F : F + K], room[F + K : F + K + 3]
+    loglik = 0.0
     for start in range(0, N, panel_rows):
         count = min(panel_rows, N - start)
         rows = -(-count // (2 * step)) * 2 * step
-        standardise(X, start, count, centre, inverse_scale, limit, phi, 1)
-        weigh(weights, start, count, weight)
+        standardise(X, start, centre, inverse_scale, limit, rows, step, phi, 1)
+        weigh(weights, start, count, rows, scratch, 0)
         expand(phi, order, D, rows, step)
         logits_of(H, phi, logits, rows, step)
-        soften(logits, K, weight, rows, loglik)
-        for k in range(K, sums.shape[1]):
-            logits[k] = 0.0
-        add_sums(logits, phi, sums, rows, step)
-    return loglik.sum()
+        loglik += soften(logits, rows, step, cut, scratch, lists)
+        weigh_posteriors(logits, scratch, lists)
+        add_sums(logits, phi, lists, sums)
+    return loglik
 
 
 @Entry
 def answers(  # type: ignore[no-untyped-def]
-    X, centre, inverse_scale, limit, order, K, H, panel_rows, step, component, density, probability, posterior
+    X, centre, inverse_scale, limit, order, H, cut, panel_rows, step, room, lists, component, density, probability, posterior
 ):
     """Fills those of the four answers whose arrays are not empty, row by row."""
     N, D = X.shape
     groups, F, _ = H.shape
-    width = panel_rows + step
-    phi = aligned(F, width, H)
-    logits = aligned(TILE * groups, width, H)
-    scratch = aligned(2, width, H)
+    phi, logits, scratch = room[:F], room[F : F + TILE * groups], room[F + TILE * groups : F + TILE * groups + 3]
     for start in range(0, N, panel_rows):
         count = min(panel_rows, N - start)
         rows = -(-count // (2 * step)) * 2 * step
-        standardise(X, start, count, centre, inverse_scale, limit, phi, 1)
+        standardise(X, start, centre, inverse_scale, limit, rows, step, phi, 1)
         expand(phi, order, D, rows, step)
         logits_of(H, phi, logits, rows, step)
-        answer(logits, K, start, count, rows, step, scratch, component, density, probability, posterior)
+        answer(logits, start, count, rows, step, cut, scratch, lists, component, density, probability, posterior)

@@ -19,11 +19,12 @@ from mixtura.frame import Frame
 from mixtura.kernels import centred, expanded
 from mixtura.kernels.expanded import DIAGONAL, FEATURES, FULL, LINEAR, NORM, TILE
 from mixtura.kernels.lanes import lanes_per_register
-from mixtura.kernels.panel import LIMIT
+from mixtura.kernels.panel import HIDDEN, LIMIT, workspace
 from mixtura.moments import Array, Moment
 from mixtura.statistics import Statistics
 
 EPSILON = {np.dtype(kind): float(np.finfo(kind).eps) for kind in (np.float64, np.float32)}
+NEGLIGIBLE = 1e-12  # of a row: what all posteriors that a sweep leaves out may amount to
 GUARD = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4}  # nats that a logit may lose (DESIGN: numerical rules)
 PANEL_BYTES = 800_000  # features and logits of a panel share a core's L2 cache with the sums
 PANEL_ROWS = (128, 256)  # fewer leave the sums' own traffic exposed, more leave the cache
@@ -32,6 +33,7 @@ EXPANDED_NS, FEATURE_NS = 0.066, 0.4  # per feature and component in each produc
 CENTRED_NS, COLUMN_NS = 0.050, 0.9  # per entry of the tiled triangle in each product; per column centred
 # what a second form must save, in ns per row: below it compiling it, some seconds, outweighs the gain
 WORTH_NS = 5.0
+SCRATCH = 8  # rows that a pass works in besides its panels and logits
 _EMPTY: dict[np.dtype[Any], NDArray[Any]] = {np.dtype(kind): np.empty(0, dtype=kind) for kind in (np.float64, np.float32, np.int64)}
 _EMPTY_ROWS = {np.dtype(kind): np.empty((0, 0), dtype=kind) for kind in (np.float64, np.float32)}
 
@@ -87,12 +89,15 @@ class Answers(NamedTuple):
 class Form:
     """Compiled functions with the arrays of one mixture: `arguments` follow the frame, in both.
 
-    `shapes` are those of the tables that `sweep` fills, `read` turns them into counts, pivots, first and second moments.
+    `room` is the height of the table that both work in. `shapes` are those of the tables that `sweep` fills, `read` turns them into counts,
+    pivots, first and second moments.
     """
 
     sweep: Any
     answers: Any
     arguments: tuple[Any, ...]
+    panel_rows: int
+    room: int
     shapes: tuple[tuple[int, ...], ...]
     read: Callable[[list[Array]], tuple[Array, Array, Array, Array]]
 
@@ -112,6 +117,7 @@ class Plan:
         self.order = self._order()
         self.K, self.D = (int(length) for length in self.local.means.shape)
         self.step = lanes_per_register(self.dtype)
+        self.cut = math.log(NEGLIGIBLE / self.K)
         self.expands = self._expands()
         self.form = self._expanded() if self.expands else self._centred()
         self._frame_arguments = _frame_arguments(frame, self.dtype)
@@ -123,7 +129,7 @@ class Plan:
         """
         w = _EMPTY[self.dtype] if weights is None else weights.astype(self.dtype)
         flat = np.zeros(3 + sum(math.prod(shape) for shape in self.form.shapes))
-        flat[0] = self.form.sweep(rows, w, *self._frame_arguments, *self.form.arguments, *self._tables(flat))
+        flat[0] = self.form.sweep(rows, w, *self._frame_arguments, *self.form.arguments, *self._working(self.cut), *self._tables(flat))
         flat[1] = len(rows) if weights is None else weights.sum()
         flat[2] = len(rows)
         return flat
@@ -135,6 +141,12 @@ class Plan:
         counts, pivots, first, second = self.form.read(self._tables(flat))
         kept = second.sum(axis=0) if pooled and not self.wants_total else second
         return Statistics(moment, pooled, round(flat[2]), float(flat[1]), float(flat[0]), counts, pivots, first, kept)
+
+    def _working(self, cut: float) -> tuple[Any, ...]:
+        """What a pass needs beside the mixture: the cut below which posteriors are negligible, the panel's size, room to work in."""
+        width = self.form.panel_rows + self.step
+        lists = np.empty((_filled(self.K, TILE) // TILE + 1, width), dtype=np.int64)
+        return cut, self.form.panel_rows, self.step, workspace(self.form.room, width, self.dtype), lists
 
     def _tables(self, flat: Array) -> list[Array]:
         """Views of the flat sums in the shapes that the kernel fills."""
@@ -154,9 +166,9 @@ class Plan:
             np.empty(n, self.dtype) if density else _EMPTY[self.dtype],
             np.empty((n, self.K), self.dtype) if posterior else _EMPTY_ROWS[self.dtype],
         )
-        self.form.answers(
-            rows, *self._frame_arguments, *self.form.arguments, result.component, result.log_density, result.probability, result.posterior
-        )
+        working = self._working(-np.inf if posterior else self.cut)
+        wanted = (result.component, result.log_density, result.probability, result.posterior)
+        self.form.answers(rows, *self._frame_arguments, *self.form.arguments, *working, *wanted)
         if density:
             result.log_density[:] -= np.log(self.frame.scale).sum()
         return result
@@ -250,6 +262,7 @@ class Plan:
             slope = (precision @ means[..., None])[..., 0]
         else:
             slope = U**2 * means
+        H[K:, 0] = HIDDEN[self.dtype]
         H[:K, 0] = self.local.constants - (slope * means).sum(axis=1) / 2
         H[:K, 1 : 1 + D] = slope
         if self.order == NORM:
@@ -262,25 +275,29 @@ class Plan:
             i, j, factor = _upper(D)
             H[:K, 1 + D :] = precision[:, i, j] * factor
         packed = np.ascontiguousarray(H.reshape(-1, TILE, H.shape[1]).transpose(0, 2, 1), dtype=self.dtype)
-        panel_rows = self._panel_rows(H.shape[1] + len(H))
         shape = (_filled(H.shape[1], FEATURES), len(H))
-        return Form(expanded.sweep, expanded.answers, (self.order, K, packed, panel_rows, self.step), (shape,), self._read_expanded)
+        panel_rows, room = self._panel_rows(sum(shape)), sum(shape) + SCRATCH
+        return Form(expanded.sweep, expanded.answers, (self.order, packed), panel_rows, room, (shape,), self._read_expanded)
 
     def _centred(self) -> Form:
         U, means = self._paired()
         kind = self.dtype
         packed_means, constants = (np.ascontiguousarray(array, dtype=kind) for array in (means, self.local.constants))
+        hidden, filled = HIDDEN[kind], _filled(self.K, TILE)
         if not self._needs_matrices():
-            arguments = (packed_means, np.ascontiguousarray(U, dtype=kind), constants, self._panel_rows(self.D + self.K), self.step)
-            return Form(centred.diagonal_sweep, centred.diagonal_answers, arguments, ((self.K * self.D, 4),), self._read_diagonals)
+            room = self.D + filled + SCRATCH
+            arguments = (packed_means, np.ascontiguousarray(U, dtype=kind), constants, hidden)
+            shapes: tuple[tuple[int, ...], ...] = ((self.K * self.D, 4),)
+            return Form(centred.diagonal_sweep, centred.diagonal_answers, arguments, self._panel_rows(room), room, shapes, self._read_diagonals)
         matrices = U if U.ndim == 3 else U[..., None] * np.eye(self.D)
         padded = _filled(self.D, TILE)
         room = np.zeros((self.K, padded, padded))
         room[:, : self.D, : self.D] = matrices
         packed = np.ascontiguousarray(room.reshape(self.K, padded // 4, 4, padded).transpose(0, 1, 3, 2), dtype=kind)
-        arguments = (packed_means, packed, constants, self._panel_rows(2 * padded + self.K), self.step)
+        room = 2 * padded + filled + SCRATCH
+        arguments = (packed_means, packed, constants, hidden)
         shapes = ((self.K, padded + TILE), (self.K * padded, padded))
-        return Form(centred.matrix_sweep, centred.matrix_answers, arguments, shapes, self._read_matrices)
+        return Form(centred.matrix_sweep, centred.matrix_answers, arguments, self._panel_rows(room), room, shapes, self._read_matrices)
 
     def _read_expanded(self, tables: list[Array]) -> tuple[Array, Array, Array, Array]:
         D, K, table = self.D, self.K, tables[0]

@@ -1,118 +1,162 @@
 """A panel: some hundred rows in hand, transposed and standardised, a register of rows beside the next.
 
-Everything that both forms of the sweep share: loading a panel, finishing its logits into posteriors, densities or assignments.
-Panels are filled up to whole registers; the rows that fill them weigh nothing.
+Everything that both forms of the sweep share: loading a panel, turning its logits into posteriors, densities or assignments. Panels are
+filled up to whole registers with their last row again, which weighs nothing there; components are filled up to groups of four with
+ones too unlikely to matter.
+
+A group of components that is negligible for a register of rows is left out: no exponential is taken there, and the sums skip it. `lists`
+says what is left: lists[g, 0] registers of rows for group g, which start at lists[g, 1], lists[g, 2], ...
 """
 
 from __future__ import annotations
 
-import numpy as np
+import threading
+from typing import Any
 
-from mixtura.kernels.lanes import REGISTER_BYTES, accumulate_lanes, exp, kernel, load, log, maximum, splat, store, wide_registers
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtura.kernels.lanes import (
+    REGISTER_BYTES,
+    any_greater,
+    column,
+    exp,
+    kernel,
+    load,
+    log,
+    maximum,
+    minimum,
+    splat,
+    store,
+    total,
+    where_greater,
+    wide_registers,
+)
 
 LIMIT = {np.dtype(np.float64): 1e100, np.dtype(np.float32): 1e12}  # standardised rows are cut here: their squares must not overflow
+HIDDEN = {np.dtype(np.float64): -1e300, np.dtype(np.float32): -1e37}  # the logit of a component that is not there
+_local = threading.local()
+
+
+def workspace(rows: int, width: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """An uninitialised table of this thread whose rows start on register boundaries, `width` being whole registers."""
+    size = rows * width * dtype.itemsize + REGISTER_BYTES
+    space = getattr(_local, "space", None)
+    if space is None or len(space) < size:
+        space = _local.space = np.empty(size, np.uint8)
+    skip = -space.ctypes.data % REGISTER_BYTES
+    return space[skip : skip + size - REGISTER_BYTES].view(dtype).reshape(rows, width)
 
 
 @kernel
-def aligned(rows, width, like):  # type: ignore[no-untyped-def]
-    """A zero table whose rows start on register boundaries and, `width` being odd in registers, on different cache sets."""
-    size = like.itemsize
-    space = np.zeros(rows * width + REGISTER_BYTES // size, like.dtype)
-    skip = (-space.ctypes.data % REGISTER_BYTES) // size
-    return space[skip : skip + rows * width].reshape(rows, width)
-
-
-@kernel
-def standardise(X, start, count, centre, inverse_scale, limit, panel, first):  # type: ignore[no-untyped-def]
-    """panel[first + j, i] = (X[start + i, j] - centre_j) / scale_j, zero beyond `count` rows."""
-    width = panel.shape[1]
-    for j in range(X.shape[1]):
-        row = panel[first + j]
-        c, s = centre[j], inverse_scale[j]
-        for i in range(count):
-            row[i] = min(max((X[start + i, j] - c) * s, -limit), limit)
-        for i in range(count, width):
-            row[i] = 0.0
-
-
-@kernel
-def weigh(weights, start, count, panel):  # type: ignore[no-untyped-def]
-    """panel[0, i] = the weight of row start + i (1 where `weights` is empty), zero beyond `count` rows."""
-    for i in range(count):
-        panel[0, i] = 1.0
-    if weights.size:
-        for i in range(count):
-            panel[0, i] = weights[start + i]
-    for i in range(count, panel.shape[1]):
-        panel[0, i] = 0.0
-
-
-@kernel
-def soften(logits, K, weights, rows, loglik):  # type: ignore[no-untyped-def]
-    """logits become weighted posteriors w_i r_ik; loglik[0] gains, lane by lane, sum_i w_i log sum_k exp(logit_ik)."""
+def standardise(X, start, centre, inverse_scale, limit, rows, step, panel, first):  # type: ignore[no-untyped-def]
+    """panel[first + j, i] = (X[start + i, j] - centre_j) / scale_j; rows beyond the last are the last again."""
     wide_registers()
-    step = loglik.shape[1]
-    zero, one = splat(logits, 0.0), splat(logits, 1.0)
+    last = X.shape[0] - 1
+    low, high = splat(panel, -limit), splat(panel, limit)
+    for i in range(0, rows, step):
+        for j in range(X.shape[1]):
+            z = (column(X, start + i, j, last) - splat(panel, centre[j])) * splat(panel, inverse_scale[j])
+            store(panel, first + j, i, minimum(maximum(z, low), high))
+
+
+@kernel
+def weigh(weights, start, count, rows, panel, row):  # type: ignore[no-untyped-def]
+    """panel[row, i] = the weight of row start + i (1 where `weights` is empty), zero beyond `count` rows."""
+    for i in range(rows):
+        panel[row, i] = 0.0 if i >= count else weights[start + i] if weights.size else 1.0
+
+
+@kernel
+def hide(logits, K, rows, step, hidden):  # type: ignore[no-untyped-def]
+    """Fills the group of the last component up with components that are not there."""
+    wide_registers()
+    for k in range(K, logits.shape[0]):
+        for i in range(0, rows, step):
+            store(logits, k, i, splat(logits, hidden))
+
+
+@kernel
+def soften(logits, rows, step, cut, scratch, lists):  # type: ignore[no-untyped-def]
+    """logits become exp(logit - largest), and lists what is not negligible: logit > largest + cut somewhere in a register and group.
+
+    scratch holds the weights w_i (row 0) and gets log sum_k exp(logit_ik) (row 1) and w_i / sum_k exp(logit_ik - largest) (row 2).
+    Returns sum_i w_i log sum_k exp(logit_ik).
+    """
+    wide_registers()
+    zero = splat(logits, 0.0)
+    groups = logits.shape[0] // 4
+    for g in range(groups):
+        lists[g, 0] = 0
+    loglik = zero
     for i in range(0, rows, step):
         top = load(logits, 0, i)
-        for k in range(1, K):
-            top = maximum(load(logits, k, i), top)
-        norm = zero
-        for k in range(K):
-            e = exp(load(logits, k, i) - top)
-            norm = norm + e
-            store(logits, k, i, e)
-        weight = load(weights, 0, i)
-        accumulate_lanes(loglik, weight * (top + log(norm)))
-        factor = weight * (one / norm)
-        for k in range(K):
-            store(logits, k, i, load(logits, k, i) * factor)
+        for k in range(0, 4 * groups, 4):
+            left, right = maximum(load(logits, k, i), load(logits, k + 1, i)), maximum(load(logits, k + 2, i), load(logits, k + 3, i))
+            top = maximum(maximum(left, right), top)
+        least, norm = top + splat(logits, cut), zero
+        for g in range(groups):
+            k = 4 * g
+            a, b = load(logits, k, i), load(logits, k + 1, i)
+            c, d = load(logits, k + 2, i), load(logits, k + 3, i)
+            if any_greater(maximum(maximum(a, b), maximum(c, d)), least):
+                a, b, c, d = exp(a - top), exp(b - top), exp(c - top), exp(d - top)
+                norm = norm + ((a + b) + (c + d))
+                lists[g, 0] += 1
+                lists[g, lists[g, 0]] = i
+            else:
+                a = b = c = d = zero
+            store(logits, k, i, a)
+            store(logits, k + 1, i, b)
+            store(logits, k + 2, i, c)
+            store(logits, k + 3, i, d)
+        weight, density = load(scratch, 0, i), top + log(norm)
+        loglik = loglik + weight * density
+        store(scratch, 1, i, density)
+        store(scratch, 2, i, weight / norm)
+    return total(loglik)
 
 
 @kernel
-def finish(logits, K, density, probability, rows, step):  # type: ignore[no-untyped-def]
-    """logits become posteriors; density[0, i] = log sum_k exp(logit_ik), probability[0, i] = max_k r_ik."""
+def weigh_posteriors(R, scratch, lists):  # type: ignore[no-untyped-def]
+    """What `soften` left in logits becomes w_i r_ik, where it is not negligible."""
     wide_registers()
-    zero, one = splat(logits, 0.0), splat(logits, 1.0)
+    for g in range(R.shape[0] // 4):
+        for t in range(1, lists[g, 0] + 1):
+            i = lists[g, t]
+            factor = load(scratch, 2, i)
+            for k in range(4 * g, 4 * g + 4):
+                store(R, k, i, load(R, k, i) * factor)
+
+
+@kernel
+def assign(logits, rows, step, scratch):  # type: ignore[no-untyped-def]
+    """scratch[0, i] = the first k with the largest logit. No exponentials."""
+    wide_registers()
     for i in range(0, rows, step):
-        top = load(logits, 0, i)
-        for k in range(1, K):
-            top = maximum(load(logits, k, i), top)
-        norm = zero
-        for k in range(K):
-            e = exp(load(logits, k, i) - top)
-            norm = norm + e
-            store(logits, k, i, e)
-        factor = one / norm
-        store(density, 0, i, top + log(norm))
-        store(probability, 0, i, factor)
-        for k in range(K):
-            store(logits, k, i, load(logits, k, i) * factor)
+        top, best = load(logits, 0, i), splat(logits, 0.0)
+        for k in range(1, logits.shape[0]):
+            x = load(logits, k, i)
+            best = where_greater(x, top, splat(logits, float(k)), best)
+            top = maximum(x, top)
+        store(scratch, 0, i, best)
 
 
 @kernel
-def assign(logits, K, start, count, component):  # type: ignore[no-untyped-def]
-    """component[start + i] = the first k with the largest logit. No exponentials."""
-    for i in range(count):
-        best = 0
-        for k in range(1, K):
-            if logits[k, i] > logits[best, i]:
-                best = k
-        component[start + i] = best
-
-
-@kernel
-def answer(logits, K, start, count, rows, step, scratch, component, density, probability, posterior):  # type: ignore[no-untyped-def]
+def answer(logits, start, count, rows, step, cut, scratch, lists, component, density, probability, posterior):  # type: ignore[no-untyped-def]
     """Writes the wanted answers of a panel (those whose arrays are not empty) to their rows."""
     if component.size:
-        assign(logits, K, start, count, component)
+        assign(logits, rows, step, scratch)
+        for i in range(count):
+            component[start + i] = int(scratch[0, i])
     if density.size or posterior.size:
-        finish(logits, K, scratch[0:1], scratch[1:2], rows, step)
+        scratch[0, :rows] = 1.0
+        soften(logits, rows, step, cut, scratch, lists)
         if density.size:
             for i in range(count):
-                density[start + i] = scratch[0, i]
-                probability[start + i] = scratch[1, i]
+                density[start + i] = scratch[1, i]
+                probability[start + i] = scratch[2, i]
         if posterior.size:
-            for k in range(K):
-                for i in range(count):
-                    posterior[start + i, k] = logits[k, i]
+            for i in range(count):
+                for k in range(posterior.shape[1]):
+                    posterior[start + i, k] = logits[k, i] * scratch[2, i]

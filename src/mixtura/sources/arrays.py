@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
+from concurrent.futures import Future
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -18,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixtura.errors import DataError, ParameterError
 from mixtura.sources.source import Block, Source
+from mixtura.sources.workers import pool, sum_in_order
 
 S = TypeVar("S")
 ALONE = 2_048  # up to here one block: starting threads would cost more than they save
@@ -43,11 +43,8 @@ class ArraySource(Source):
 
     def reduce(self, task: Callable[[Block], S]) -> S:
         """The sum of task(block) over all blocks, added in row order."""
-        results = self._run(task)
-        total = next(results)
-        for result in results:
-            total = total + result  # type: ignore[operator]
-        return total
+        bounds = list(pairwise(block_bounds(self.n_rows)))
+        return sum_in_order(lambda number: task(self._block(*bounds[number])), len(bounds), self.n_jobs)
 
     def map(self, task: Callable[[Block], NDArray[Any]]) -> Iterator[NDArray[Any]]:
         """task(block) for every block, in row order, after checking that its rows are finite."""
@@ -67,10 +64,10 @@ class ArraySource(Source):
             for start, stop in pairwise(bounds):
                 yield task(self._block(start, stop))
             return
-        pool = _pool(self.n_jobs)
+        threads = pool(self.n_jobs)
         waiting: deque[Future[S]] = deque()
         for start, stop in pairwise(bounds):
-            waiting.append(pool.submit(lambda a, b: task(self._block(a, b)), start, stop))
+            waiting.append(threads.submit(lambda a, b: task(self._block(a, b)), start, stop))
             if len(waiting) > 2 * self.n_jobs:
                 yield waiting.popleft().result()
         while waiting:
@@ -97,11 +94,6 @@ def n_threads(n_jobs: int | None) -> int:
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, int | np.integer) or n_jobs == 0:
         raise ParameterError(f"n_jobs is not a number of threads: got {n_jobs!r}, expected a positive or negative integer or None; try None")
     return int(n_jobs) if n_jobs > 0 else max(1, available + 1 + int(n_jobs))
-
-
-@lru_cache
-def _pool(n_jobs: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(n_jobs, thread_name_prefix="mixtura")
 
 
 def _as_rows(X: ArrayLike) -> NDArray[Any]:
