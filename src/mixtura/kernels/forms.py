@@ -28,9 +28,12 @@ NEGLIGIBLE = 1e-12  # of a row: what all posteriors that a sweep leaves out may 
 GUARD = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4}  # nats that a logit may lose (DESIGN: numerical rules)
 PANEL_BYTES = 800_000  # features and logits of a panel share a core's L2 cache with the sums
 PANEL_ROWS = (128, 256)  # fewer leave the sums' own traffic exposed, more leave the cache
-# measured (benchmarks/sweep.py), ns on one 2.3 GHz core with 512-bit registers; only their ratios decide
-EXPANDED_NS, FEATURE_NS = 0.066, 0.4  # per feature and component in each product; per feature built
-CENTRED_NS, COLUMN_NS = 0.050, 0.9  # per entry of the tiled triangle in each product; per column centred
+# measured ns on one core with 512-bit registers, float64; only their ratios decide
+EXPANDED_NS, FEATURE_NS = 0.040, 0.13  # per feature and component in each product; per feature built
+CENTRED_NS, COLUMN_NS = 0.042, 0.33  # per entry of the tiled triangle in each product; per column centred
+SQUARES_NS = 0.27  # per column where the covariance is diagonal
+# what the centred form's own gains, exactness and rows picked one by one, are worth where the two cost nearly the same
+PREFERENCE = 1.15
 # what a second form must save, in ns per row: below it compiling it, some seconds, outweighs the gain
 WORTH_NS = 5.0
 SCRATCH = 8  # rows that a pass works in besides its panels and logits
@@ -224,7 +227,7 @@ class Plan:
         loss = EPSILON[self.dtype] * float((whitened * whitened).sum(axis=-1).max())
         if loss > GUARD[self.dtype]:
             return False
-        return self.order == LINEAR or self.K * (self._expanded_ns() - self._centred_ns()) <= WORTH_NS
+        return self.order == LINEAR or self.K * (PREFERENCE * self._expanded_ns() - self._centred_ns()) <= WORTH_NS
 
     def _expanded_ns(self) -> float:
         """What a row and component cost in the expanded form, less what both forms spend."""
@@ -235,7 +238,7 @@ class Plan:
     def _centred_ns(self) -> float:
         """What a row and component cost in the centred form."""
         if not self._needs_matrices():
-            return 4 * CENTRED_NS * self.D
+            return SQUARES_NS * self.D
         padded = _filled(self.D, TILE)
         return CENTRED_NS * padded * (padded + 4) + COLUMN_NS * padded
 

@@ -36,7 +36,8 @@ def _register_bytes() -> int:
 REGISTER_BYTES = _register_bytes()
 # contract: a*b+c may fuse; nsz, arcp: signs of zero and reciprocals are free. Sums are never reordered.
 FAST = {"contract", "nsz", "arcp"}
-kernel = njit(nogil=True, fastmath=FAST, error_model="numpy", cache=True)
+_options = {"nogil": True, "fastmath": FAST, "error_model": "numpy", "cache": True}
+kernel = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_options)  # called by other kernels only
 
 
 class Entry:
@@ -59,7 +60,7 @@ class Entry:
         with self.lock:
             if rows.dtype not in self.compiled:
                 any_layout = types.Array(typeof(rows).dtype, 2, "A", readonly=True)
-                compiled = kernel(self.function)
+                compiled = njit(**_options)(self.function)
                 compiled.compile((any_layout, *map(typeof, arguments)))
                 compiled.disable_compile()
                 self.compiled[rows.dtype] = compiled
