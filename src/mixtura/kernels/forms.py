@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -36,6 +35,7 @@ SQUARES_NS = 0.27  # per column where the covariance is diagonal
 PREFERENCE = 1.15
 # what a second form must save, in ns per row: below it compiling it, some seconds, outweighs the gain
 WORTH_NS = 5.0
+HALF_LOG_TWO_PI = math.log(2 * math.pi) / 2
 SCRATCH = 8  # rows that a pass works in besides its panels and logits
 _EMPTY: dict[np.dtype[Any], NDArray[Any]] = {np.dtype(kind): np.empty(0, dtype=kind) for kind in (np.float64, np.float32, np.int64)}
 _EMPTY_ROWS = {np.dtype(kind): np.empty((0, 0), dtype=kind) for kind in (np.float64, np.float32)}
@@ -54,14 +54,20 @@ class Gaussians(NamedTuple):
 
     def standardised(self, frame: Frame) -> Gaussians:
         """The same mixture in the frame's coordinates, where every density is larger by the product of the scales."""
-        return self._replace(means=(self.means - frame.centre) / frame.scale, whiteners=self.whiteners * frame.scale)
+        return Gaussians(self.log_weights, (self.means - frame.centre) / frame.scale, self.whiteners * frame.scale, self.isotropic)
 
     @property
     def constants(self) -> Array:
         """log pi_k - D/2 log 2 pi + log det U_k."""
         U, D = self.whiteners, self.means.shape[1]
-        diagonal = np.diagonal(U, axis1=-2, axis2=-1) if U.ndim == 3 else U
-        result: Array = self.log_weights + np.log(diagonal).sum(axis=-1) - D / 2 * np.log(2 * np.pi)
+        diagonal = U.diagonal(0, -2, -1) if U.ndim == 3 else U
+        result: Array = self.log_weights + (np.add.reduce(np.log(diagonal), axis=-1) - D * HALF_LOG_TWO_PI)
+        return result
+
+    @property
+    def whitened_means(self) -> Array:
+        """U_k mu_k (K, D)."""
+        result: Array = (self.whiteners @ self.means[..., None])[..., 0] if self.whiteners.ndim == 3 else self.whiteners * self.means
         return result
 
     @property
@@ -88,8 +94,7 @@ class Answers(NamedTuple):
     posterior: NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(NamedTuple):
     """Compiled functions with the arrays of one mixture: `arguments` follow the frame, in both.
 
     `room` is the height of the table that both work in. `shapes` are those of the tables that `sweep` fills, `read` turns them into counts,
@@ -121,6 +126,8 @@ class Plan:
         self.K, self.D = (int(length) for length in self.local.means.shape)
         self.step = lanes_per_register(self.dtype)
         self.cut = math.log(NEGLIGIBLE / self.K)
+        self.whitened = self.local.whitened_means
+        self.distances = np.add.reduce(self.whitened * self.whitened, axis=-1)  # mu' P mu
         self.expands = self._expands()
         self.form = self._expanded() if self.expands else self._centred()
         self._frame_arguments = _frame_arguments(frame, self.dtype)
@@ -222,32 +229,16 @@ class Plan:
 
     def _expands(self) -> bool:
         """Whether the expanded form is accurate enough and the faster one."""
-        U, means = self.local.whiteners, self.local.means
-        whitened = (U @ means[..., None])[..., 0] if U.ndim == 3 else U * means
-        loss = EPSILON[self.dtype] * float((whitened * whitened).sum(axis=-1).max())
-        if loss > GUARD[self.dtype]:
+        if EPSILON[self.dtype] * float(self.distances.max()) > GUARD[self.dtype]:
             return False
-        return self.order == LINEAR or self.K * (PREFERENCE * self._expanded_ns() - self._centred_ns()) <= WORTH_NS
-
-    def _expanded_ns(self) -> float:
-        """What a row and component cost in the expanded form, less what both forms spend."""
-        F = expanded.features(self.order, self.D)
-        filled = _filled(self.K, TILE) / self.K
-        return EXPANDED_NS * 2 * F * filled + FEATURE_NS * F / self.K
-
-    def _centred_ns(self) -> float:
-        """What a row and component cost in the centred form."""
-        if not self._needs_matrices():
-            return SQUARES_NS * self.D
-        padded = _filled(self.D, TILE)
-        return CENTRED_NS * padded * (padded + 4) + COLUMN_NS * padded
+        return self.order == LINEAR or expanding_costs(self.order, self.K, self.D, self._needs_matrices()) <= WORTH_NS
 
     def _needs_matrices(self) -> bool:
         return self.local.whiteners.ndim == 3 or (self.sums is not None and self.sums[0].axes == 2)
 
-    def _paired(self) -> tuple[Array, Array]:
-        U, means = self.local.whiteners, self.local.means
-        return (U if len(U) == len(means) else np.repeat(U, len(means), axis=0)), means
+    def _paired(self, U: Array) -> Array:
+        """One U for each component."""
+        return U if len(U) == self.K else np.repeat(U, self.K, axis=0)
 
     def _panel_rows(self, rows_of_table: int) -> int:
         """Rows per panel: as many as let the panel stay in L2, in whole pairs of registers."""
@@ -257,16 +248,16 @@ class Plan:
 
     def _expanded(self) -> Form:
         """H, packed by groups of components: <H_k, phi(z)> is the logit, less the quadratic term in the linear order."""
-        U, means = self._paired()
+        U, whitened = self._paired(self.local.whiteners), self.whitened
         D, K = self.D, self.K
         H = np.zeros((_filled(K, TILE), expanded.features(self.order, D)))
         if U.ndim == 3:
             precision = U.swapaxes(1, 2) @ U
-            slope = (precision @ means[..., None])[..., 0]
+            slope = (whitened[:, None] @ U)[:, 0]
         else:
-            slope = U**2 * means
+            slope = U * whitened
         H[K:, 0] = HIDDEN[self.dtype]
-        H[:K, 0] = self.local.constants - (slope * means).sum(axis=1) / 2
+        H[:K, 0] = self.local.constants - self.distances / 2
         H[:K, 1 : 1 + D] = slope
         if self.order == NORM:
             H[:K, 1 + D] = -(U[:, 0] ** 2) / 2
@@ -283,7 +274,7 @@ class Plan:
         return Form(expanded.sweep, expanded.answers, (self.order, packed), panel_rows, room, (shape,), self._read_expanded)
 
     def _centred(self) -> Form:
-        U, means = self._paired()
+        U, means = self._paired(self.local.whiteners), self.local.means
         kind = self.dtype
         packed_means, constants = (np.ascontiguousarray(array, dtype=kind) for array in (means, self.local.constants))
         hidden, filled = HIDDEN[kind], _filled(self.K, TILE)
@@ -344,6 +335,15 @@ class Plan:
         """The means as the centred kernels saw them, rounded to the rows' dtype."""
         rounded: Array = self.form.arguments[0].astype(float)
         return rounded
+
+
+@lru_cache(maxsize=256)
+def expanding_costs(order: int, K: int, D: int, matrices: bool) -> float:
+    """The ns per row by which the expanded form is slower than the centred one, less what both spend."""
+    F, padded = expanded.features(order, D), _filled(D, TILE)
+    expanding = EXPANDED_NS * 2 * F * _filled(K, TILE) + FEATURE_NS * F
+    centring = K * (CENTRED_NS * padded * (padded + 4) + COLUMN_NS * padded if matrices else SQUARES_NS * D)
+    return PREFERENCE * expanding - centring
 
 
 @lru_cache(maxsize=32)
