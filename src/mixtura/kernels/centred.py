@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from mixtura.kernels.lanes import Entry, accumulate, fma, gather, kernel, load, splat, store, wide_registers
-from mixtura.kernels.panel import answer, hide, soften, standardise, weigh, weigh_posteriors
+from mixtura.kernels.panel import answer, finish, finish_equal, hide, soften, standardise, weigh, weigh_posteriors
 
 DENSE = 4 / 3  # a component that has part in more than the inverse of this of the rows takes all of them: picking has its price
 
@@ -158,7 +158,8 @@ def matrix_sweep(  # type: ignore[no-untyped-def]
         weigh(weights, start, count, rows, scratch, 0)
         matrix_logits(panel, means, U, constants, K, D, rows, step, centred, logits)
         hide(logits, K, rows, step, hidden)
-        loglik += soften(logits, rows, step, cut, scratch, lists)
+        soften(logits, rows, step, cut, scratch, lists)
+        loglik += finish(scratch, rows, step) if weights.size else finish_equal(scratch, rows, step)
         for k in range(K):
             picked = pick_rows(logits, k, scratch, step, cut, lists, mine)
             if DENSE * picked > rows:
@@ -241,7 +242,8 @@ def diagonal_sweep(  # type: ignore[no-untyped-def]
         weigh(weights, start, count, rows, scratch, 0)
         diagonal_logits(panel, means, inverse, constants, K, D, rows, step, logits)
         hide(logits, K, rows, step, hidden)
-        loglik += soften(logits, rows, step, cut, scratch, lists)
+        soften(logits, rows, step, cut, scratch, lists)
+        loglik += finish(scratch, rows, step) if weights.size else finish_equal(scratch, rows, step)
         weigh_posteriors(logits, scratch, lists)
         add_squares(logits, panel, means, K, D, lists, sums)
     return loglik

@@ -13,7 +13,7 @@ eps * mu' P mu of a logit, which `forms` watches.
 from __future__ import annotations
 
 from mixtura.kernels.lanes import Entry, accumulate, fma, kernel, load, splat, store, wide_registers
-from mixtura.kernels.panel import answer, soften, standardise, weigh, weigh_posteriors
+from mixtura.kernels.panel import answer, finish, finish_equal, soften, standardise, weigh, weigh_posteriors
 
 LINEAR, NORM, DIAGONAL, FULL = range(4)
 TILE = 4  # components side by side
@@ -132,7 +132,8 @@ def sweep(X, weights, centre, inverse_scale, limit, order, H, cut, panel_rows, s
         weigh(weights, start, count, rows, scratch, 0)
         expand(phi, order, D, rows, step)
         logits_of(H, phi, logits, rows, step)
-        loglik += soften(logits, rows, step, cut, scratch, lists)
+        soften(logits, rows, step, cut, scratch, lists)
+        loglik += finish(scratch, rows, step) if weights.size else finish_equal(scratch, rows, step)
         weigh_posteriors(logits, scratch, lists)
         add_sums(logits, phi, lists, sums)
     return loglik

@@ -80,15 +80,13 @@ def hide(logits, K, rows, step, hidden):  # type: ignore[no-untyped-def]
 def soften(logits, rows, step, cut, scratch, lists):  # type: ignore[no-untyped-def]
     """logits become exp(logit - largest), and lists what is not negligible: logit > largest + cut somewhere in a register and group.
 
-    scratch holds the weights w_i (row 0) and gets log sum_k exp(logit_ik) (row 1) and w_i / sum_k exp(logit_ik - largest) (row 2).
-    Returns sum_i w_i log sum_k exp(logit_ik).
+    scratch gets the largest logit (row 1) and sum_k exp(logit_ik - largest), the norm (row 2).
     """
     wide_registers()
     zero = splat(logits, 0.0)
     groups = logits.shape[0] // 4
     for g in range(groups):
         lists[g, 0] = 0
-    loglik = zero
     for i in range(0, rows, step):
         top = load(logits, 0, i)
         for k in range(0, 4 * groups, 4):
@@ -110,7 +108,18 @@ def soften(logits, rows, step, cut, scratch, lists):  # type: ignore[no-untyped-
             store(logits, k + 1, i, b)
             store(logits, k + 2, i, c)
             store(logits, k + 3, i, d)
-        weight, density = load(scratch, 0, i), top + log(norm)
+        store(scratch, 1, i, top)
+        store(scratch, 2, i, norm)
+
+
+@kernel
+def finish(scratch, rows, step):  # type: ignore[no-untyped-def]
+    """From weights w_i, largest logits and norms to weights, log p(x_i) and w_i / norm_i; returns sum_i w_i log p(x_i)."""
+    wide_registers()
+    loglik = splat(scratch, 0.0)
+    for i in range(0, rows, step):
+        weight, norm = load(scratch, 0, i), load(scratch, 2, i)
+        density = load(scratch, 1, i) + log(norm)
         loglik = loglik + weight * density
         store(scratch, 1, i, density)
         store(scratch, 2, i, weight / norm)
@@ -118,8 +127,24 @@ def soften(logits, rows, step, cut, scratch, lists):  # type: ignore[no-untyped-
 
 
 @kernel
+def finish_equal(scratch, rows, step):  # type: ignore[no-untyped-def]
+    """`finish` where all weights are 1 (0 for the rows that fill up): one logarithm for the product of four norms, row 1 as it was."""
+    wide_registers()
+    one, loglik = splat(scratch, 1.0), splat(scratch, 0.0)
+    for start in range(0, rows, 4 * step):
+        product = one
+        for i in range(start, min(start + 4 * step, rows), step):
+            weight, norm = load(scratch, 0, i), load(scratch, 2, i)
+            product = product * ((norm - one) * weight + one)
+            loglik = loglik + weight * load(scratch, 1, i)
+            store(scratch, 2, i, weight / norm)
+        loglik = loglik + log(product)
+    return total(loglik)
+
+
+@kernel
 def weigh_posteriors(R, scratch, lists):  # type: ignore[no-untyped-def]
-    """What `soften` left in logits becomes w_i r_ik, where it is not negligible."""
+    """What `soften` left in logits becomes w_i r_ik, where it is not negligible; row 2 of scratch is w_i / norm_i."""
     wide_registers()
     for g in range(R.shape[0] // 4):
         for t in range(1, lists[g, 0] + 1):
@@ -152,6 +177,7 @@ def answer(logits, start, count, rows, step, cut, scratch, lists, component, den
     if density.size or posterior.size:
         scratch[0, :rows] = 1.0
         soften(logits, rows, step, cut, scratch, lists)
+        finish(scratch, rows, step)
         if density.size:
             for i in range(count):
                 density[start + i] = scratch[1, i]
