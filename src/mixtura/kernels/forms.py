@@ -37,8 +37,7 @@ PREFERENCE = 1.15
 WORTH_NS = 5.0
 HALF_LOG_TWO_PI = math.log(2 * math.pi) / 2
 SCRATCH = 8  # rows that a pass works in besides its panels and logits
-_EMPTY: dict[np.dtype[Any], NDArray[Any]] = {np.dtype(kind): np.empty(0, dtype=kind) for kind in (np.float64, np.float32, np.int64)}
-_EMPTY_ROWS = {np.dtype(kind): np.empty((0, 0), dtype=kind) for kind in (np.float64, np.float32)}
+_EMPTY: dict[np.dtype[Any], NDArray[Any]] = {np.dtype(kind): np.empty(0, dtype=kind) for kind in (np.float64, np.float32)}
 
 
 class Gaussians(NamedTuple):
@@ -93,6 +92,16 @@ class Answers(NamedTuple):
     log_density: NDArray[Any]
     posterior: NDArray[Any]
 
+    @classmethod
+    def room(cls, n: int, K: int, dtype: np.dtype[Any], component: bool, density: bool, posterior: bool) -> Answers:
+        """Room for the wanted answers of n rows; those not wanted are empty."""
+        per_row = np.empty(n if component else 0, np.int64), *(np.empty(n if density else 0, dtype) for _ in range(2))
+        return cls(*per_row, np.empty((n, K) if posterior else (0, K), dtype))
+
+    def part(self, start: int, stop: int) -> Answers:
+        """The same room for some of the rows."""
+        return Answers(*(array[start:stop] for array in self))
+
 
 class Form(NamedTuple):
     """Compiled functions with the arrays of one mixture: `arguments` follow the frame, in both.
@@ -113,11 +122,12 @@ class Form(NamedTuple):
 class Plan:
     """The passes over rows of one dtype at one mixture in one frame.
 
-    `sums` names what the M-step needs: (moment, pooled). Where it is None only answers are wanted, which need whole densities and
-    therefore never the linear order.
+    `sums` names what the M-step needs: (moment, pooled). Where it is None only answers are wanted; `densities` says whether densities are
+    among them, which a quadratic term that cancels in the posterior does not leave out.
     """
 
-    def __init__(self, gaussians: Gaussians, frame: Frame, dtype: Any, sums: tuple[Moment, bool] | None = None):
+    def __init__(self, gaussians: Gaussians, frame: Frame, dtype: Any, sums: tuple[Moment, bool] | None = None, *, densities: bool = True):
+        self.densities = densities
         self.dtype = np.dtype(dtype)
         self.frame = frame
         self.sums = sums
@@ -167,21 +177,12 @@ class Plan:
             start = stop
         return tables
 
-    def answers(self, rows: NDArray[Any], *, component: bool = False, density: bool = False, posterior: bool = False) -> Answers:
-        """The wanted answers for each row of a block, the others empty; log densities are those of the caller's coordinates."""
-        n = len(rows)
-        result = Answers(
-            np.empty(n, np.int64) if component else _EMPTY[np.dtype(np.int64)],
-            np.empty(n, self.dtype) if density else _EMPTY[self.dtype],
-            np.empty(n, self.dtype) if density else _EMPTY[self.dtype],
-            np.empty((n, self.K), self.dtype) if posterior else _EMPTY_ROWS[self.dtype],
-        )
-        working = self._working(-np.inf if posterior else self.cut)
-        wanted = (result.component, result.log_density, result.probability, result.posterior)
-        self.form.answers(rows, *self._frame_arguments, *self.form.arguments, *working, *wanted)
-        if density:
-            result.log_density[:] -= np.log(self.frame.scale).sum()
-        return result
+    def answers(self, rows: NDArray[Any], wanted: Answers) -> None:
+        """Fills the wanted answers of a block's rows, those whose arrays are not empty; log densities are those of the caller's coordinates."""
+        working = self._working(-np.inf if wanted.posterior.size else self.cut)
+        wanted_arrays = (wanted.component, wanted.log_density, wanted.probability, wanted.posterior)
+        self.form.answers(rows, *self._frame_arguments, *self.form.arguments, *working, *wanted_arrays)
+        wanted.log_density[:] -= np.log(self.frame.scale).sum()
 
     def complete(self, statistics: Statistics, everything: Statistics | None) -> Statistics:
         """Adds to linear sums what is the same for any mixture: all rows' second moments, `everything` (K = 1, about the frame's origin)."""
@@ -216,6 +217,8 @@ class Plan:
         """The richest of what the logits and what the sums need."""
         if self.sums is None:
             local = self.local
+            if local.shared and not self.densities:
+                return LINEAR
             return FULL if local.whiteners.ndim == 3 else NORM if local.isotropic else DIAGONAL
         moment, pooled = self.sums
         needed = LINEAR if pooled else (NORM, DIAGONAL, FULL)[moment.axes]
