@@ -7,6 +7,7 @@ It answers by itself; no estimator is needed. Fitting is elsewhere (`rules`, `fi
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ from mixtura.frame import Frame
 from mixtura.kernels import Answers, Gaussians, Plan
 from mixtura.moments import Array
 from mixtura.randomness import generator_of
-from mixtura.sources import Source
+from mixtura.sources import Block, Source
 from mixtura.sources import open as open_source
 
 ROUNDING = 1e-6  # weights may miss a sum of 1 by this much before they are called wrong
@@ -113,11 +114,11 @@ class Mixture:
 
     def log_density(self, X: Any) -> NDArray[np.float64]:
         """log p(x) of each row, in nats: (N,)."""
-        return self.answers(X, density=True).log_density.astype(float)
+        return self.answers(X, density=True).log_density.astype(float, copy=False)
 
     def posterior(self, X: Any) -> NDArray[np.float64]:
         """r_ik = pi_k N(x_i | mu_k, Sigma_k) / p(x_i): (N, K), rows sum to 1."""
-        return self.answers(X, posterior=True).posterior.astype(float)
+        return self.answers(X, posterior=True).posterior.astype(float, copy=False)
 
     def assign(self, X: Any) -> NDArray[np.int64]:
         """The component of greatest posterior for each row: (N,), the first of equals."""
@@ -131,10 +132,16 @@ class Mixture:
     def answers(self, X: Any, *, component: bool = False, density: bool = False, posterior: bool = False) -> Answers:
         """Several answers for each row from one pass; those not asked for are empty. `probability` comes with `density`."""
         source = self.source(X)
-        plan = Plan(self.gaussians, self.frame, source.dtype)
-        wanted = {"component": component, "density": density, "posterior": posterior}
-        parts = list(source.map(lambda block: plan.answers(block.rows, **wanted)))  # type: ignore[arg-type,return-value]
-        return Answers(*(column[0] if len(column) == 1 else np.concatenate(column) for column in zip(*parts, strict=True)))
+        plan = Plan(self.gaussians, self.frame, source.dtype, densities=density)
+        answers = Answers.room(source.n_rows, self.K, source.dtype, component, density, posterior)
+
+        def fill(block: Block) -> NDArray[Any]:
+            part = answers.part(block.start, block.start + len(block.rows))
+            plan.answers(block.rows, part)
+            return part.component
+
+        deque(source.map(fill), maxlen=0)  # run to the end
+        return answers
 
     def source(self, X: Any, sample_weight: ArrayLike | None = None, n_jobs: int | None = None) -> Source:
         """X as a source, checked to have this mixture's width."""
