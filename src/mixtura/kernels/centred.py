@@ -158,7 +158,7 @@ def matrix_sweep(  # type: ignore[no-untyped-def]
         weigh(weights, start, count, rows, scratch, 0)
         matrix_logits(panel, means, U, constants, K, D, rows, step, centred, logits)
         hide(logits, K, rows, step, hidden)
-        soften(logits, rows, step, cut, scratch, lists)
+        soften(logits, K, rows, step, cut, scratch, lists)
         loglik += finish(scratch, rows, step) if weights.size else finish_equal(scratch, rows, step)
         for k in range(K):
             picked = pick_rows(logits, k, scratch, step, cut, lists, mine)
@@ -187,7 +187,7 @@ def matrix_answers(  # type: ignore[no-untyped-def]
         standardise(X, start, centre, inverse_scale, limit, rows, step, panel, 0)
         matrix_logits(panel, means, U, constants, K, D, rows, step, centred, logits)
         hide(logits, K, rows, step, hidden)
-        answer(logits, start, count, rows, step, cut, scratch, lists, component, density, probability, posterior)
+        answer(logits, K, start, count, rows, step, cut, scratch, lists, component, density, probability, posterior)
 
 
 @kernel
@@ -242,7 +242,7 @@ def diagonal_sweep(  # type: ignore[no-untyped-def]
         weigh(weights, start, count, rows, scratch, 0)
         diagonal_logits(panel, means, inverse, constants, K, D, rows, step, logits)
         hide(logits, K, rows, step, hidden)
-        soften(logits, rows, step, cut, scratch, lists)
+        soften(logits, K, rows, step, cut, scratch, lists)
         loglik += finish(scratch, rows, step) if weights.size else finish_equal(scratch, rows, step)
         weigh_posteriors(logits, scratch, lists)
         add_squares(logits, panel, means, K, D, lists, sums)
@@ -264,4 +264,4 @@ def diagonal_answers(  # type: ignore[no-untyped-def]
         standardise(X, start, centre, inverse_scale, limit, rows, step, panel, 0)
         diagonal_logits(panel, means, inverse, constants, K, D, rows, step, logits)
         hide(logits, K, rows, step, hidden)
-        answer(logits, start, count, rows, step, cut, scratch, lists, component, density, probability, posterior)
+        answer(logits, K, start, count, rows, step, cut, scratch, lists, component, density, probability, posterior)

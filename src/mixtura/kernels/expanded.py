@@ -115,15 +115,15 @@ def add_sums(R, phi, lists, sums):  # type: ignore[no-untyped-def]
 
 
 @Entry
-def sweep(X, weights, centre, inverse_scale, limit, order, H, cut, panel_rows, step, room, lists, sums):  # type: ignore[no-untyped-def]
+def sweep(X, weights, centre, inverse_scale, limit, order, K, H, cut, panel_rows, step, room, lists, sums):  # type: ignore[no-untyped-def]
     """E-step and sums of a block: sums[:, k] += sum_i w_i r_ik phi(x_i); returns sum_i w_i log p(x_i).
 
     `sums` is filled up to whole tiles: features to a multiple of 3, components to a multiple of 4. `room` holds the features, the logits
     and three rows of scratch.
     """
     N, D = X.shape
-    F, K = sums.shape
-    phi, logits, scratch = room[:F], room[F : F + K], room[F + K : F + K + 3]
+    F, filled = sums.shape
+    phi, logits, scratch = room[:F], room[F : F + filled], room[F + filled : F + filled + 3]
     loglik = 0.0
     for start in range(0, N, panel_rows):
         count = min(panel_rows, N - start)
@@ -132,7 +132,7 @@ def sweep(X, weights, centre, inverse_scale, limit, order, H, cut, panel_rows, s
         weigh(weights, start, count, rows, scratch, 0)
         expand(phi, order, D, rows, step)
         logits_of(H, phi, logits, rows, step)
-        soften(logits, rows, step, cut, scratch, lists)
+        soften(logits, K, rows, step, cut, scratch, lists)
         loglik += finish(scratch, rows, step) if weights.size else finish_equal(scratch, rows, step)
         weigh_posteriors(logits, scratch, lists)
         add_sums(logits, phi, lists, sums)
@@ -141,7 +141,7 @@ def sweep(X, weights, centre, inverse_scale, limit, order, H, cut, panel_rows, s
 
 @Entry
 def answers(  # type: ignore[no-untyped-def]
-    X, centre, inverse_scale, limit, order, H, cut, panel_rows, step, room, lists, component, density, probability, posterior
+    X, centre, inverse_scale, limit, order, K, H, cut, panel_rows, step, room, lists, component, density, probability, posterior
 ):
     """Fills those of the four answers whose arrays are not empty, row by row."""
     N, D = X.shape
@@ -153,4 +153,4 @@ def answers(  # type: ignore[no-untyped-def]
         standardise(X, start, centre, inverse_scale, limit, rows, step, phi, 1)
         expand(phi, order, D, rows, step)
         logits_of(H, phi, logits, rows, step)
-        answer(logits, start, count, rows, step, cut, scratch, lists, component, density, probability, posterior)
+        answer(logits, K, start, count, rows, step, cut, scratch, lists, component, density, probability, posterior)

@@ -34,7 +34,7 @@ SQUARES_NS = 0.27  # per column where the covariance is diagonal
 # what the centred form's own gains, exactness and rows picked one by one, are worth where the two cost nearly the same
 PREFERENCE = 1.15
 # what a second form must save, in ns per row: below it compiling it, some seconds, outweighs the gain
-WORTH_NS = 5.0
+WORTH_NS = 50.0
 HALF_LOG_TWO_PI = math.log(2 * math.pi) / 2
 SCRATCH = 8  # rows that a pass works in besides its panels and logits
 _EMPTY: dict[np.dtype[Any], NDArray[Any]] = {np.dtype(kind): np.empty(0, dtype=kind) for kind in (np.float64, np.float32)}
@@ -274,7 +274,7 @@ class Plan:
         packed = np.ascontiguousarray(H.reshape(-1, TILE, H.shape[1]).transpose(0, 2, 1), dtype=self.dtype)
         shape = (_filled(H.shape[1], FEATURES), len(H))
         panel_rows, room = self._panel_rows(sum(shape)), sum(shape) + SCRATCH
-        return Form(expanded.sweep, expanded.answers, (self.order, packed), panel_rows, room, (shape,), self._read_expanded)
+        return Form(expanded.sweep, expanded.answers, (self.order, K, packed), panel_rows, room, (shape,), self._read_expanded)
 
     def _centred(self) -> Form:
         U, means = self._paired(self.local.whiteners), self.local.means

@@ -77,7 +77,7 @@ def hide(logits, K, rows, step, hidden):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def soften(logits, rows, step, cut, scratch, lists):  # type: ignore[no-untyped-def]
+def soften(logits, K, rows, step, cut, scratch, lists):  # type: ignore[no-untyped-def]
     """logits become exp(logit - largest), and lists what is not negligible: logit > largest + cut somewhere in a register and group.
 
     scratch gets the largest logit (row 1) and sum_k exp(logit_ik - largest), the norm (row 2).
@@ -98,7 +98,10 @@ def soften(logits, rows, step, cut, scratch, lists):  # type: ignore[no-untyped-
             a, b = load(logits, k, i), load(logits, k + 1, i)
             c, d = load(logits, k + 2, i), load(logits, k + 3, i)
             if any_greater(maximum(maximum(a, b), maximum(c, d)), least):
-                a, b, c, d = exp(a - top), exp(b - top), exp(c - top), exp(d - top)
+                a = exp(a - top)
+                b = exp(b - top) if k + 1 < K else zero
+                c = exp(c - top) if k + 2 < K else zero
+                d = exp(d - top) if k + 3 < K else zero
                 norm = norm + ((a + b) + (c + d))
                 lists[g, 0] += 1
                 lists[g, lists[g, 0]] = i
@@ -168,7 +171,7 @@ def assign(logits, rows, step, scratch):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def answer(logits, start, count, rows, step, cut, scratch, lists, component, density, probability, posterior):  # type: ignore[no-untyped-def]
+def answer(logits, K, start, count, rows, step, cut, scratch, lists, component, density, probability, posterior):  # type: ignore[no-untyped-def]
     """Writes the wanted answers of a panel (those whose arrays are not empty) to their rows."""
     if component.size:
         assign(logits, rows, step, scratch)
@@ -176,7 +179,7 @@ def answer(logits, start, count, rows, step, cut, scratch, lists, component, den
             component[start + i] = int(scratch[0, i])
     if density.size or posterior.size:
         scratch[0, :rows] = 1.0
-        soften(logits, rows, step, cut, scratch, lists)
+        soften(logits, K, rows, step, cut, scratch, lists)
         finish(scratch, rows, step)
         if density.size:
             for i in range(count):
