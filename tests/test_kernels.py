@@ -133,3 +133,39 @@ def test_outliers_stay_finite(family: Family, dtype: type) -> None:
     assert np.isfinite(answers.log_density).all() and np.isfinite(answers.posterior).all()
     np.testing.assert_allclose(answers.posterior.sum(axis=1), 1.0, rtol=1e-5)
     assert answers.log_density[0] > -100 and answers.log_density[1] < -1e6
+
+
+@pytest.mark.parametrize(("n", "D", "K"), [(3000, 2, 9), (500, 6, 5), (700, 37, 3)])
+def test_what_is_negligible_is_left_out_and_missed_by_nobody(family: Family, dtype: type, form: str, n: int, D: int, K: int) -> None:
+    """Components 20 deviations apart: rows side by side that share a component leave whole groups out, rows in any order few."""
+    mixture = some_mixture(family, K, D, spread=20.0)
+    X, component = mixture.sample(n, random_state=0)
+    X = X[np.argsort(component)].astype(dtype)
+    weights = np.random.default_rng(1).uniform(0, 2, size=n) if n % 2 == 0 else None
+    for rows in (X, np.random.default_rng(2).permutation(X)):
+        w = np.ones(n) if weights is None else weights
+        log_density, posterior = textbook(mixture, rows)
+        statistics = mixtura.sweep(mixture, rows, weights).repivot(mixture.means)
+        np.testing.assert_allclose(statistics.counts, w @ posterior, rtol=0, atol=n * SUMS[dtype])
+        np.testing.assert_allclose(statistics.log_likelihood, w @ log_density, rtol=SUMS[dtype], atol=100 * n * SUMS[dtype])
+        centred = rows.astype(float)[:, None, :] - mixture.means
+        first = np.einsum("n,nk,nkd->kd", w, posterior, centred)
+        np.testing.assert_allclose(statistics.first, first, rtol=0, atol=100 * n * SUMS[dtype])
+
+
+def test_what_is_left_out_is_bounded(family: Family, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows between two components, posteriors from 1e-20 to 1: nothing above the bound is lost, and beyond it something is left out."""
+    means = np.zeros((5, 2))
+    means[4, 0] = 30.0  # a group of its own
+    mixture = some_mixture(family, 5, 2)
+    mixture = mixtura.Mixture(mixture.weights, means, np.ones_like(mixture.covariances) if family.moment.axes < 2 else _unit(family), family)
+    X = np.random.default_rng(0).normal(size=(4096, 2)) * [4.0, 1.0]
+    X = X[np.argsort(X[:, 0])]
+    kept = mixtura.sweep(mixture, X).counts[4]
+    monkeypatch.setattr(forms, "NEGLIGIBLE", 1e-120)
+    everything = mixtura.sweep(mixture, X).counts[4]
+    assert kept < everything <= kept + 4096 * 1e-12
+
+
+def _unit(family: Family) -> np.ndarray:
+    return np.eye(2) if family.pooled else np.repeat(np.eye(2)[None], 5, axis=0)
