@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -17,26 +19,34 @@ def pool(n_threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n_threads, thread_name_prefix="mixtura")
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=pool.cache_clear)  # threads do not survive a fork
+
+
 def sum_in_order(task: Callable[[int], S], count: int, n_threads: int) -> S:
     """task(0) + task(1) + ... + task(count - 1), added from left to right, the tasks run by `n_threads` threads.
 
     The caller is one of them. Each takes the next number when it is free, so a pass wakes every thread once, not once a block.
     """
+    if count == 1:
+        return task(0)
     running = _Sum[S]()
     numbers = iter(range(count))  # next() on it is atomic
 
     def work() -> None:
-        for number in numbers:
-            running.add(number, task(number))
+        try:
+            for number in numbers:
+                running.add(number, task(number))
+        except BaseException:
+            deque(numbers, maxlen=0)  # nothing is left for the others: they stop at their next block
+            raise
 
     helpers = [pool(n_threads).submit(work) for _ in range(min(n_threads, count) - 1)]
     try:
         work()
     finally:
-        _exhaust(numbers)  # where this thread failed or was interrupted, the others stop at their next block
         started = [helper for helper in helpers if not helper.cancel()]
-        for helper in started:
-            helper.exception()
+        wait(started)
     for helper in started:
         helper.result()
     return running.total
@@ -58,8 +68,3 @@ class _Sum(Generic[S]):
                 term = self.early.pop(self.next)
                 self.total = term if self.next == 0 else self.total + term
                 self.next += 1
-
-
-def _exhaust(numbers: Iterator[int]) -> None:
-    for _ in numbers:
-        pass
