@@ -14,7 +14,8 @@ from mixtura.errors import ConstantColumnWarning, DataError, ParameterError
 from mixtura.families import ALL, FAMILIES, Family
 from mixtura.fitting import remaining_gain
 from mixtura.rules import EM, GradientAscent, rule_of
-from mixtura.starting import STARTS, Scout, start_of
+from mixtura.scouting import Scout
+from mixtura.starting import STARTS, start_of
 
 
 def test_steps_belong_together() -> None:

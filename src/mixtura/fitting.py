@@ -20,6 +20,7 @@ from mixtura.rules import EM, Event, Rule
 from mixtura.statistics import Statistics
 
 NOISE = 8 * sys.float_info.epsilon  # relative changes of the likelihood below this are rounding
+TREMBLE = {8: 1e-10, 4: 1e-6}  # so are those, by bytes of a number, that go up and down: covariances at the floor are ill-conditioned
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +132,8 @@ def fit(
         raise ParameterError(f"tol is not usable: got {tol!r}, expected a number >= 0 in nats per row; try 1e-6")
     if not max_steps >= 0:
         raise ParameterError(f"max_steps is not usable: got {max_steps!r}, expected an integer >= 0; try 1000")
-    steps = iterate(data, start, rule, sample_weight=sample_weight, n_jobs=n_jobs)
+    source = start.source(data, sample_weight, n_jobs)
+    steps = iterate(source, start, rule)
     best, trace, told, converged = None, [], [], False
     last_events: tuple[Event, ...] = ()
     for step in itertools.islice(steps, max_steps + 1):
@@ -143,7 +145,7 @@ def fit(
         # the later one of two that differ by rounding, or the rounding would choose
         if best is None or step.log_likelihood >= best.log_likelihood - _noise(best.log_likelihood):
             best = step
-        if remaining_gain(trace) <= tol:
+        if remaining_gain(trace, TREMBLE[source.dtype.itemsize]) <= tol:
             converged = True
             break
     assert best is not None
@@ -153,8 +155,10 @@ def fit(
     return Fit(best, converged, len(trace) - 1, tuple(trace), tuple(told))
 
 
-def remaining_gain(trace: Sequence[float]) -> float:
+def remaining_gain(trace: Sequence[float], tremble: float = TREMBLE[8]) -> float:
     """How much the likelihood will still rise, estimated from its last changes; infinite while they do not tell.
+
+    Changes of either sign, all below `tremble` (relative), are rounding: nothing is left to gain.
 
     >>> remaining_gain([-8.0, -4.0, -2.0, -1.0])
     1.0
@@ -165,8 +169,10 @@ def remaining_gain(trace: Sequence[float]) -> float:
     noise = _noise(trace[-1])
     if abs(changes[-1]) <= noise and abs(changes[-2]) <= noise:
         return 0.0
-    if len(changes) < 3 or min(changes) <= 0:
+    if len(changes) < 3:
         return math.inf
+    if min(changes) <= 0:
+        return 0.0 if max(map(abs, changes)) <= tremble * max(1.0, abs(trace[-1])) else math.inf
     ratio = max(changes[2] / changes[1], changes[1] / changes[0])
     return changes[2] * ratio / (1 - ratio) if ratio < 1 else math.inf
 

@@ -7,6 +7,7 @@ It answers by itself; no estimator is needed. Fitting is elsewhere (`rules`, `fi
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from dataclasses import dataclass
 from functools import cached_property
@@ -85,8 +86,6 @@ class Mixture:
         try:
             U = self.family.moment.whiteners(self.covariances, self.D)
         except np.linalg.LinAlgError:
-            U = np.array(np.nan)
-        if not np.isfinite(U).all():
             raise ParameterError(
                 f"{self._first_singular()} is not positive definite: expected a covariance with positive eigenvalues; "
                 "try adding a small multiple of the identity"
@@ -101,7 +100,7 @@ class Mixture:
     @property
     def gaussians(self) -> Gaussians:
         """The mixture as the kernels want it."""
-        log_weights = np.log(np.maximum(self.weights, np.finfo(float).tiny))  # a weight of zero stays an ordinary number
+        log_weights = np.log(np.maximum(self.weights, sys.float_info.min))  # a weight of zero stays an ordinary number
         return Gaussians(log_weights, self.means, self.whiteners, self.family.moment.axes == 0)
 
     @cached_property
@@ -200,12 +199,9 @@ class Mixture:
     @classmethod
     def trusted(cls, weights: Array, means: Array, covariances: Array, family: Family) -> Mixture:
         """A mixture that a rule made and regularised: nothing is checked, which a loop of short steps would feel."""
+        weights.flags.writeable = means.flags.writeable = covariances.flags.writeable = False
         mixture = object.__new__(cls)
-        for name, value in (("weights", weights), ("means", means), ("covariances", covariances)):
-            array = np.asarray(value, dtype=float)
-            array.flags.writeable = False
-            object.__setattr__(mixture, name, array)
-        object.__setattr__(mixture, "family", family)
+        vars(mixture).update(weights=weights, means=means, covariances=covariances, family=family)
         return mixture
 
     def __repr__(self) -> str:
@@ -215,11 +211,9 @@ class Mixture:
         stack = self.covariances[None] if self.family.pooled else self.covariances
         for k, one in enumerate(stack):
             try:
-                if np.isfinite(self.family.moment.whiteners(one, self.D)).all():
-                    continue
+                self.family.moment.whiteners(one, self.D)
             except np.linalg.LinAlgError:
-                pass
-            return "the shared covariance" if self.family.pooled else f"the covariance of component {k}"
+                return "the shared covariance" if self.family.pooled else f"the covariance of component {k}"
         return "a covariance"
 
 

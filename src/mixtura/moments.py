@@ -18,7 +18,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
-from scipy.linalg.lapack import dtrtri
+
+from mixtura.triangular import inverse_factors, positive_definite
 
 Array = NDArray[np.float64]
 
@@ -121,16 +122,15 @@ class _Matrix(Moment):
         return covariances
 
     def whiteners(self, covariances: Array, D: int) -> Array:
-        return invert_triangular(cholesky(covariances))
+        return inverse_factors(covariances)
 
     def floor(self, covariances: Array, reference: Array, relative: float) -> tuple[Array, NDArray[np.bool_]]:
-        if _positive_definite(covariances - relative * reference):
-            return covariances, np.zeros(covariances.shape[:-2], dtype=bool)
-        stacked = covariances.reshape(-1, *covariances.shape[-2:]).copy()
-        low = np.array([not _positive_definite(one - relative * reference) for one in stacked], dtype=bool)
-        for k in np.flatnonzero(low):
-            stacked[k] = _clip_eigenvalues(stacked[k], reference, relative)
-        return stacked.reshape(covariances.shape), low.reshape(covariances.shape[:-2])
+        low = ~positive_definite(covariances - relative * reference)
+        if low.any():
+            covariances = covariances.copy()
+            for k in map(tuple, np.argwhere(low)):
+                covariances[k] = _clip_eigenvalues(covariances[k], reference, relative)
+        return covariances, low
 
     def add_to_diagonal(self, covariances: Array, value: float) -> Array:
         return covariances + value * np.eye(covariances.shape[-1])
@@ -141,7 +141,7 @@ class _Matrix(Moment):
         return product
 
     def to_coordinates(self, covariances: Array) -> Array:
-        factor = cholesky(covariances)
+        factor = np.asarray(np.linalg.cholesky(covariances), dtype=float)
         diagonal = np.arange(factor.shape[-1])
         factor[..., diagonal, diagonal] = np.log(factor[..., diagonal, diagonal])
         return factor
@@ -152,7 +152,7 @@ class _Matrix(Moment):
         return product
 
     def pullback(self, covariances: Array, gradient: Array) -> Array:
-        factor = cholesky(covariances)
+        factor = np.linalg.cholesky(covariances)
         result = np.tril(2 * gradient @ factor)
         diagonal = np.arange(factor.shape[-1])
         result[..., diagonal, diagonal] *= factor[..., diagonal, diagonal]
@@ -165,7 +165,7 @@ class _Vector(Moment):
     def floor(self, covariances: Array, reference: Array, relative: float) -> tuple[Array, NDArray[np.bool_]]:
         least = relative * reference
         low: NDArray[np.bool_] = np.asarray(covariances < least)
-        return np.maximum(covariances, least), np.asarray(low.any(axis=-1)) if self.axes else low
+        return np.asarray(np.maximum(covariances, least)), np.asarray(low.any(axis=-1)) if self.axes else low
 
     def add_to_diagonal(self, covariances: Array, value: float) -> Array:
         return covariances + value
@@ -252,17 +252,6 @@ DIAGONAL: Final[Moment] = _Diagonal()
 NORM: Final[Moment] = _Norm()
 
 
-def cholesky(covariances: Array) -> Array:
-    """L with LL' = Sigma, lower triangular (.., D, D). Raises numpy's LinAlgError where Sigma is not positive definite."""
-    return np.asarray(np.linalg.cholesky(covariances), dtype=float)
-
-
-def invert_triangular(factors: Array) -> Array:
-    """The inverses of lower triangular matrices (.., D, D)."""
-    flat = factors.reshape(-1, *factors.shape[-2:])
-    return np.stack([dtrtri(one, lower=1)[0] for one in flat]).reshape(factors.shape)
-
-
 def _reciprocal_root(variances: Array) -> Array:
     if not (variances > 0).all():
         raise np.linalg.LinAlgError("a variance is not positive")
@@ -275,14 +264,6 @@ def _exponentiate_diagonal(coordinates: Array) -> Array:
     diagonal = np.arange(factor.shape[-1])
     factor[..., diagonal, diagonal] = np.exp(factor[..., diagonal, diagonal])
     return factor
-
-
-def _positive_definite(matrix: Array) -> bool:
-    try:
-        np.linalg.cholesky(matrix)
-    except np.linalg.LinAlgError:
-        return False
-    return True
 
 
 def _clip_eigenvalues(covariance: Array, reference: Array, relative: float) -> Array:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mixtura.errors import ConstantColumnWarning, DataError, ParameterError, RepairWarning
 from mixtura.families import ALL, Family, family_of
@@ -26,11 +26,11 @@ from mixtura.randomness import generator_of
 from mixtura.regularisation import RELATIVE_FLOOR, Regularisation, regularisation_of
 from mixtura.rules import Rule, rule_of
 from mixtura.rules.em import split
+from mixtura.scouting import Labels, Scout
 from mixtura.sources import Source
 from mixtura.sources import open as open_source
-from mixtura.starting import Scout, check_components, check_distinct, short_runs
+from mixtura.starting import candidates, check_components, check_distinct, labellings, short_runs
 
-DRAWS = 2  # k-means++ labellings per number of components
 CRITERIA = ("bic", "aic")
 
 
@@ -130,8 +130,8 @@ def select(
     grid = _Grid(scout, source, rule_of(rule, regularisation, learning_rate), regularisation, tol, max_iter, generator)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RepairWarning)  # the status of the candidate says it
-        candidates = grid.fit(counts, chosen, on_progress)
-    ranked = sorted(candidates, key=lambda one: (one.regular, getattr(one, criterion)), reverse=True)
+        cells = grid.fit(counts, chosen, on_progress)
+    ranked = sorted(cells, key=lambda one: (one.regular, getattr(one, criterion)), reverse=True)
     return Selection(tuple(ranked), criterion, constant)
 
 
@@ -151,30 +151,30 @@ class _Grid:
         """All cells, few components before many and special families before general ones."""
         cells = [(K, family) for K in counts for family in families]
         done: dict[tuple[int, str], Mixture] = {}
-        candidates, labellings = [], {K: self._labellings(K) for K in counts}
+        cells_done, partitions = [], {K: self._labellings(K) for K in counts}
         for number, (K, family) in enumerate(cells):
             begun = time.perf_counter()
-            if not labellings[K]:
-                candidates.append(_unfitted(K, family, self.source.D))
+            if (labels := partitions[K]) is None:
+                cells_done.append(_unfitted(K, family, self.source.D))
                 continue
             tell = None if on_progress is None else _teller(on_progress, K, family, number, len(cells))
-            result = self._cell(K, family, labellings[K], done, tell)
+            result = self._cell(K, family, labels, done, tell)
             done[K, family.name] = result.mixture
-            candidates.append(_candidate(result, self.source, time.perf_counter() - begun))
-        return candidates
+            cells_done.append(_candidate(result, self.source, time.perf_counter() - begun))
+        return cells_done
 
-    def _labellings(self, K: int) -> list[NDArray[np.intp]]:
-        return self.scout.labellings(K, DRAWS, self.generator) if K <= len(self.scout.rows) else []
+    def _labellings(self, K: int) -> Labels | None:
+        return labellings(self.scout, K, self.generator) if K <= len(self.scout.rows) else None
 
     def _cell(
         self,
         K: int,
         family: Family,
-        labellings: list[NDArray[np.intp]],
+        labels: Labels,
         done: dict[tuple[int, str], Mixture],
         tell: Callable[[Step], object] | None,
     ) -> Fit:
-        starts = [self.scout.partition(labels, K, family, self.regularisation) for labels in labellings]
+        starts = candidates(self.scout, labels, K, family, self.regularisation)
         starts += [mixture.to_family(family) for mixture in _most_general([m for (k, _), m in done.items() if k == K and family.nests(m.family)])]
         if (K - 1, family.name) in done:
             starts.append(_grown(done[K - 1, family.name]))

@@ -10,6 +10,7 @@ about a pivot p_k per component, because scatter about a nearby point keeps the 
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -98,25 +99,27 @@ class Statistics:
     @cached_property
     def means(self) -> Array:
         """The weighted mean of each component's rows (K, D); a component without rows keeps its pivot."""
-        return self.pivots + self.first / np.where(self.counts > 0, self.counts, np.inf)[:, None]
+        return self.pivots + self._offsets
 
     @cached_property
     def scatter(self) -> Array:
         """The second moments about `means`: sums, not divided by anything."""
-        return self.repivot(self.means).second
+        correction = self.moment.product(self._offsets, self.first)  # what `repivot` adds, with first = counts * offsets
+        return self.second - (correction.sum(axis=0) if self.pooled else correction)
+
+    @cached_property
+    def _offsets(self) -> Array:
+        """The means seen from the pivots; none for a component without rows."""
+        return self.first / np.maximum(self.counts, sys.float_info.min)[:, None]
 
     @cached_property
     def total(self) -> Statistics:
         """All components taken as one (K = 1), about the overall mean."""
         mean = (self.counts @ self.means / self.counts.sum())[None]
         about = self.repivot(np.repeat(mean, len(self.counts), axis=0))
-        return replace(
-            about,
-            counts=about.counts.sum(keepdims=True),
-            pivots=mean,
-            first=about.first.sum(axis=0, keepdims=True),
-            second=about.second if self.pooled else about.second.sum(axis=0, keepdims=True),
-        )
+        counts, first = about.counts.sum(keepdims=True), about.first.sum(axis=0, keepdims=True)
+        second = about.second if self.pooled else about.second.sum(axis=0, keepdims=True)
+        return Statistics(self.moment, self.pooled, self.rows, self.weight, self.log_likelihood, counts, mean, first, second)
 
     @cached_property
     def data_covariance(self) -> Array:

@@ -28,8 +28,9 @@ from mixtura.mixture import Mixture
 from mixtura.moments import Array
 from mixtura.regularisation import Regularisation, regularisation_of
 from mixtura.rules import Event, Rule, rule_of
+from mixtura.scouting import Scout
 from mixtura.sources import ArraySource
-from mixtura.starting import Scout, check_components, check_distinct, start_of
+from mixtura.starting import check_components, check_distinct, start_of
 
 
 class ConvergenceWarning(errors.ConvergenceWarning, exceptions.ConvergenceWarning):  # type: ignore[misc]

@@ -43,11 +43,9 @@ class Family:
         return self.n_covariance_parameters(K, D) + K * D + K - 1
 
     def maximise(self, scatter: Array, counts: Array, D: int) -> Array:
-        """The covariances of greatest likelihood: scatter / n_k (pooled: scatter / n), per column for NORM."""
-        divisor = self.moment.divisor(D)
-        if self.pooled:
-            return np.asarray(scatter / (counts.sum() * divisor))
-        return scatter / (counts * divisor).reshape(-1, *[1] * self.moment.axes)
+        """The covariances of greatest likelihood: scatter / n_k (pooled: scatter / n), per column for NORM. Counts (.., K)."""
+        rows = np.asarray(counts.sum(axis=-1) if self.pooled else counts)
+        return np.asarray(scatter / (rows * self.moment.divisor(D)).reshape(rows.shape + (1,) * self.moment.axes))
 
     def matrices(self, covariances: Array, K: int, D: int) -> Array:
         """All covariances as (K, D, D)."""

@@ -95,12 +95,17 @@ class Answers(NamedTuple):
     @classmethod
     def room(cls, n: int, K: int, dtype: np.dtype[Any], component: bool, density: bool, posterior: bool) -> Answers:
         """Room for the wanted answers of n rows; those not wanted are empty."""
-        per_row = np.empty(n if component else 0, np.int64), *(np.empty(n if density else 0, dtype) for _ in range(2))
-        return cls(*per_row, np.empty((n, K) if posterior else (0, K), dtype))
+        n_density = n if density else 0
+        return cls(
+            np.empty(n if component else 0, np.int64),
+            np.empty(n_density, dtype),
+            np.empty(n_density, dtype),
+            np.empty((n if posterior else 0, K), dtype),
+        )
 
     def part(self, start: int, stop: int) -> Answers:
         """The same room for some of the rows."""
-        return Answers(*(array[start:stop] for array in self))
+        return Answers(self.component[start:stop], self.probability[start:stop], self.log_density[start:stop], self.posterior[start:stop])
 
 
 class Form(NamedTuple):
@@ -116,7 +121,7 @@ class Form(NamedTuple):
     panel_rows: int
     room: int
     shapes: tuple[tuple[int, ...], ...]
-    read: Callable[[list[Array]], tuple[Array, Array, Array, Array]]
+    read: Callable[[Plan, list[Array]], tuple[Array, Array, Array, Array]]  # not bound: a cycle would leave every plan to the collector
 
 
 class Plan:
@@ -158,7 +163,7 @@ class Plan:
         """The statistics that summed blocks amount to, in the frame's coordinates."""
         assert self.sums is not None
         moment, pooled = self.sums
-        counts, pivots, first, second = self.form.read(self._tables(flat))
+        counts, pivots, first, second = self.form.read(self, self._tables(flat))
         kept = second.sum(axis=0) if pooled and not self.wants_total else second
         return Statistics(moment, pooled, round(flat[2]), float(flat[1]), float(flat[0]), counts, pivots, first, kept)
 
@@ -274,7 +279,7 @@ class Plan:
         packed = np.ascontiguousarray(H.reshape(-1, TILE, H.shape[1]).transpose(0, 2, 1), dtype=self.dtype)
         shape = (_filled(H.shape[1], FEATURES), len(H))
         panel_rows, room = self._panel_rows(sum(shape)), sum(shape) + SCRATCH
-        return Form(expanded.sweep, expanded.answers, (self.order, K, packed), panel_rows, room, (shape,), self._read_expanded)
+        return Form(expanded.sweep, expanded.answers, (self.order, K, packed), panel_rows, room, (shape,), Plan._read_expanded)
 
     def _centred(self) -> Form:
         U, means = self._paired(self.local.whiteners), self.local.means
@@ -285,16 +290,16 @@ class Plan:
             room = self.D + filled + SCRATCH
             arguments = (packed_means, np.ascontiguousarray(U, dtype=kind), constants, hidden)
             shapes: tuple[tuple[int, ...], ...] = ((self.K * self.D, 4),)
-            return Form(centred.diagonal_sweep, centred.diagonal_answers, arguments, self._panel_rows(room), room, shapes, self._read_diagonals)
+            return Form(centred.diagonal_sweep, centred.diagonal_answers, arguments, self._panel_rows(room), room, shapes, Plan._read_diagonals)
         matrices = U if U.ndim == 3 else U[..., None] * np.eye(self.D)
         padded = _filled(self.D, TILE)
-        room = np.zeros((self.K, padded, padded))
-        room[:, : self.D, : self.D] = matrices
-        packed = np.ascontiguousarray(room.reshape(self.K, padded // 4, 4, padded).transpose(0, 1, 3, 2), dtype=kind)
+        factors = np.zeros((self.K, padded, padded))
+        factors[:, : self.D, : self.D] = matrices
+        packed = np.ascontiguousarray(factors.reshape(self.K, padded // 4, 4, padded).transpose(0, 1, 3, 2), dtype=kind)
         room = 2 * padded + filled + SCRATCH
         arguments = (packed_means, packed, constants, hidden)
         shapes = ((self.K, padded + TILE), (self.K * padded, padded))
-        return Form(centred.matrix_sweep, centred.matrix_answers, arguments, self._panel_rows(room), room, shapes, self._read_matrices)
+        return Form(centred.matrix_sweep, centred.matrix_answers, arguments, self._panel_rows(room), room, shapes, Plan._read_matrices)
 
     def _read_expanded(self, tables: list[Array]) -> tuple[Array, Array, Array, Array]:
         D, K, table = self.D, self.K, tables[0]

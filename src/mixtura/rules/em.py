@@ -48,11 +48,14 @@ class EM(Rule):
         """The M-step. Raises nothing, whatever the data made of a component."""
         reference = statistics.data_covariance if state.reference is None else state.reference
         moved, events = maximise(mixture.family, statistics, self.regularisation, reference, mixture.covariances)
-        empty = _empty(statistics) & (state.reseeded < SECOND_CHANCES)
-        for k in np.flatnonzero(empty):
-            moved = split(moved, into=int(k))
-            events += (Event("repair", f"component {k} lost its rows and was re-seeded from the heaviest component"),)
-        return Update(moved, _State(state.reseeded + empty, reference), events)
+        reseeded = state.reseeded
+        if (empty := _empty(statistics)).any():
+            empty &= reseeded < SECOND_CHANCES
+            for k in np.flatnonzero(empty):
+                moved = split(moved, into=int(k))
+                events += (Event("repair", f"component {k} lost its rows and was re-seeded from the heaviest component"),)
+            reseeded = reseeded + empty
+        return Update(moved, _State(reseeded, reference), events)
 
 
 class _State(NamedTuple):
@@ -73,11 +76,11 @@ def maximise(
 
     `reference` is the data's covariance where it is known already; `previous` are the covariances that components without rows keep.
     """
-    counts = np.maximum(statistics.counts, TINY * statistics.counts.sum())
+    least = TINY * statistics.counts.sum()
+    counts = np.maximum(statistics.counts, least)
     covariances = family.maximise(statistics.scatter, counts, statistics.pivots.shape[1])
-    if previous is not None and not family.pooled and counts is not statistics.counts:
-        lost = (counts > statistics.counts).reshape(-1, *[1] * family.moment.axes)
-        covariances = np.where(lost, previous, covariances)
+    if previous is not None and not family.pooled and (lost := statistics.counts < least).any():
+        covariances = np.where(lost.reshape(-1, *[1] * family.moment.axes), previous, covariances)
     reference = statistics.data_covariance if reference is None else reference
     covariances, collapsed = regularisation.apply(family, covariances, reference)
     moved = Mixture.trusted(counts / counts.sum(), statistics.means, covariances, family)

@@ -49,7 +49,8 @@ def sum_in_order(task: Callable[[int], S], count: int, n_threads: int) -> S:
         wait(started)
     for helper in started:
         helper.result()
-    return running.total
+    result: S = running.total
+    return result
 
 
 class _Sum(Generic[S]):
@@ -66,5 +67,8 @@ class _Sum(Generic[S]):
             self.early[number] = term
             while self.next in self.early:
                 term = self.early.pop(self.next)
-                self.total = term if self.next == 0 else self.total + term
+                if self.next == 0:
+                    self.total = term
+                else:
+                    self.total += term  # in place where it is an array, which no one else has
                 self.next += 1

@@ -1,0 +1,151 @@
+"""What a start looks at: distinct rows of a subsample, and hard partitions of them into K parts by k-means++ and Ward's tree.
+
+Rows are in sorted order with their summed weights, so that neither the order of the data nor a weight of 2 instead of a row twice changes
+a partition.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtura.moments import MATRIX, Array, Moment
+from mixtura.sources import ArraySource, Source
+from mixtura.statistics import Statistics
+
+SUBSAMPLE = 50_000  # rows that learning begins on
+SCOUTED = 10_000  # rows that candidates are drawn from and compared on
+TREE = 2_000  # rows up to which a Ward tree is grown: time and memory grow with the square
+AT_ONCE = 2_000_000  # distances held at the same time
+
+Labels = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Scout:
+    """A subsample, fewer rows of it (`source`), and of these the distinct ones with their weights, as they are and standardised."""
+
+    subsample: Source
+    source: Source
+    rows: Array
+    weights: Array
+    standardised: Array
+
+    @classmethod
+    def of(cls, data: Source, generator: np.random.Generator) -> Scout:
+        """At most 50,000 rows, and at most 10,000 of these sorted and merged."""
+        subsample = data.sample(SUBSAMPLE, generator)
+        source = subsample.sample(SCOUTED, generator)
+        assert isinstance(source, ArraySource)
+        weights = np.ones(source.n_rows) if source.weights is None else source.weights
+        rows, merged = _distinct(np.asarray(source.X, dtype=float), weights)
+        profile = data.profile
+        return cls(subsample, source, rows, merged, (rows - profile.mean) / profile.deviation)
+
+    @cached_property
+    def tree(self) -> NDArray[np.float64] | None:
+        """Ward's tree over the distinct rows (scipy's linkage), where they are few enough."""
+        if not 2 <= len(self.rows) <= TREE:
+            return None
+        from scipy.cluster.hierarchy import ward
+
+        result: NDArray[np.float64] = ward(self.standardised)
+        return result
+
+    @cached_property
+    def children(self) -> list[list[int]]:
+        """What each merger of the tree joins: a row, or as N + m what merger m did."""
+        return [] if self.tree is None else self.tree[:, :2].astype(int).tolist()
+
+    def reference(self, moment: Moment) -> Array:
+        """The covariance of the rows: what a floor is relative to."""
+        return sums(self.rows, self.weights[:, None], moment, pooled=False).data_covariance
+
+    def labellings(self, K: int, draws: int, generator: np.random.Generator) -> Labels:
+        """Partitions of the distinct rows into K parts, one a row of labels: the Ward cut, where there is a tree, and `draws` of k-means++."""
+        cut = self.ward(K)
+        if cut is None:
+            return self.plus_plus(K, draws if K > 1 else 1, generator)
+        return np.vstack([cut, self.plus_plus(K, draws, generator)]) if K > 1 else cut[None]
+
+    def ward(self, K: int) -> Labels | None:
+        """The cut of the Ward tree into K parts; None where there is no tree."""
+        if self.tree is None or len(self.rows) < K:
+            return None
+        N, part = len(self.rows), [0] * (2 * len(self.rows) - 1)
+        for merger in range(N - 2, -1, -1):  # from the root down: of the last K - 1 mergers the second half becomes a part of its own
+            one, other = self.children[merger]
+            part[one] = part[N + merger]
+            part[other] = N - 1 - merger if merger > N - 1 - K else part[one]
+        return np.array(part[:N], dtype=np.intp)
+
+    def plus_plus(self, K: int, draws: int, generator: np.random.Generator) -> Labels:
+        """k-means++ seeds (Arthur & Vassilvitskii 2007) and one Lloyd step, `draws` times (draws, N)."""
+        if draws > 1 and draws * K * len(self.rows) > AT_ONCE:
+            return np.vstack([self.plus_plus(K, 1, generator) for _ in range(draws)])
+        labels = self._nearest(self.standardised[self.seeds(K, draws, generator)])
+        weighted = one_hot(labels, K) * self.weights
+        centres = weighted @ self.standardised / weighted.sum(axis=2)[..., None]
+        moved = self._nearest(centres)
+        whole = (one_hot(moved, K).max(axis=2) > 0).all(axis=1, keepdims=True)
+        return np.where(whole, moved, labels)  # where a centre would be left without rows, the seeds' own parts
+
+    def seeds(self, K: int, draws: int, generator: np.random.Generator) -> Labels:
+        """K distinct rows (draws, K), each drawn with probability proportional to its weighted squared distance to those before."""
+        gap = np.broadcast_to(1.0, (draws, len(self.rows)))
+        chosen = np.empty((draws, K), dtype=np.intp)
+        for k in range(K):
+            chosen[:, k] = _draw(self.weights * gap, generator)
+            apart = self.standardised - self.standardised[chosen[:, k], None]
+            distance = np.einsum("cnd,cnd->cn", apart, apart)
+            gap = distance if k == 0 else np.minimum(gap, distance)
+        return chosen
+
+    def _nearest(self, centres: Array) -> Labels:
+        """The nearest centre (draws, K, D) of each row."""
+        distances = (centres**2).sum(axis=2)[..., None] - 2 * centres @ self.standardised.T
+        labels: Labels = distances.argmin(axis=1)
+        return labels
+
+
+def one_hot(labels: Labels, K: int) -> Array:
+    """Responsibilities (.., K, N) of labels (.., N): one or zero."""
+    return np.asarray(labels[..., None, :] == np.arange(K)[:, None], dtype=float)
+
+
+def sums(rows: Array, responsibilities: Array, moment: Moment, pooled: bool) -> Statistics:
+    """Statistics from responsibilities (N, K) that are already there, about the components' means."""
+    counts = responsibilities.sum(axis=0)
+    K, D = responsibilities.shape[1], rows.shape[1]
+    means = responsibilities.T @ rows / np.maximum(counts, sys.float_info.min)[:, None]
+    if (counts <= 0).any():
+        means[counts <= 0] = np.average(rows, axis=0, weights=responsibilities.sum(axis=1))
+    second = np.empty((K, *moment.shape(D)))
+    for k in range(K):
+        held = responsibilities[:, k].nonzero()[0]
+        centred = rows[held] - means[k]
+        weighted = centred * responsibilities[held, k, None]
+        second[k] = weighted.T @ centred if moment is MATRIX else moment.product(weighted, centred).sum(axis=0)
+    kept = second.sum(axis=0) if pooled else second
+    return Statistics(moment, pooled, len(rows), float(counts.sum()), np.nan, counts, means, np.zeros((K, D)), kept)
+
+
+def _distinct(rows: Array, weights: Array) -> tuple[Array, Array]:
+    """Distinct rows in sorted order and the sum of their weights; rows of weight zero are left out."""
+    rows, weights = rows[weights > 0], weights[weights > 0]
+    order = np.lexsort(rows.T[::-1])
+    rows, weights = rows[order], weights[order]
+    first = np.ones(len(rows), dtype=bool)
+    first[1:] = (rows[1:] != rows[:-1]).any(axis=1)
+    return rows[first], np.add.reduceat(weights, np.flatnonzero(first))
+
+
+def _draw(weights: Array, generator: np.random.Generator) -> Labels:
+    """For each row of `weights`, an index drawn with probability proportional to it."""
+    cumulative = np.cumsum(weights, axis=1)
+    passed = cumulative <= (generator.uniform(size=len(weights)) * cumulative[:, -1])[:, None]
+    return np.asarray(np.minimum(passed.sum(axis=1), weights.shape[1] - 1), dtype=np.intp)
