@@ -162,6 +162,23 @@ def column(typing: Any, table: Any, i: Any, j: Any, last: Any) -> Any:
 
 
 @intrinsic
+def prefetch(typing: Any, table: Any, i: Any, beyond: Any) -> Any:
+    """Asks for the cache line that lies so many bytes beyond the start of row i; a place outside the table does no harm."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        view = context.make_array(sig.args[0])(context, builder, args[0])
+        row_stride = cgutils.unpack_tuple(builder, view.strides)[0]
+        place = builder.gep(builder.bitcast(view.data, cgutils.voidptr_t), [builder.add(builder.mul(args[1], row_stride), args[2])])
+        flag = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [place.type, flag, flag, flag])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(function, [place, ir.Constant(flag, 0), ir.Constant(flag, 2), ir.Constant(flag, 1)])  # to read, to L2, data
+        return context.get_dummy_value()
+
+    return types.void(table, types.intp, types.intp), generate
+
+
+@intrinsic
 def gather(typing: Any, table: Any, i: Any, places: Any, row: Any, start: Any) -> Any:
     """The register table[i, places[row, start]], table[i, places[row, start + 1]], ... of C-contiguous arrays."""
     lanes = _lanes(table.dtype)

@@ -26,6 +26,7 @@ from mixtura.kernels.lanes import (
     log,
     maximum,
     minimum,
+    prefetch,
     splat,
     store,
     total,
@@ -56,6 +57,7 @@ def standardise(X, start, centre, inverse_scale, limit, rows, step, panel, first
     low, high = splat(panel, -limit), splat(panel, limit)
     for i in range(0, rows, step):
         for j in range(X.shape[1]):
+            prefetch(X, start + rows + i, j * REGISTER_BYTES)  # the next panel's: one line for each register of rows in this order
             z = (column(X, start + i, j, last) - splat(panel, centre[j])) * splat(panel, inverse_scale[j])
             store(panel, first + j, i, minimum(maximum(z, low), high))
 
