@@ -142,23 +142,24 @@ def store(typing: Any, array: Any, i: Any, j: Any, value: Any) -> Any:
 
 
 @intrinsic
-def column(typing: Any, table: Any, i: Any, j: Any, last: Any) -> Any:
-    """The register table[i, j], table[i+1, j], ...; rows beyond `last` are row `last` again. The table may have any layout."""
+def column(typing: Any, table: Any, i: Any, j: Any) -> Any:
+    """The register table[i, j], table[i+1, j], ... The table may have any layout."""
     lanes = _lanes(table.dtype)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         view = context.make_array(sig.args[0])(context, builder, args[0])
         row_stride, column_stride = cgutils.unpack_tuple(builder, view.strides)
-        start = builder.gep(builder.bitcast(view.data, cgutils.voidptr_t), [builder.mul(args[2], column_stride)])
+        offset = builder.add(builder.mul(args[1], row_stride), builder.mul(args[2], column_stride))
+        start = builder.gep(builder.bitcast(view.data, cgutils.voidptr_t), [offset])
         register = ir.Constant(context.get_value_type(lanes), ir.Undefined)
         for lane in range(lanes.count):
-            row = builder.add(args[1], ir.Constant(args[1].type, lane))
-            row = builder.select(builder.icmp_signed("<", row, args[3]), row, args[3])
-            place = builder.bitcast(builder.gep(start, [builder.mul(row, row_stride)]), register.type.element.as_pointer())
+            # the same multiples for every register: they are computed once
+            place = builder.gep(start, [builder.mul(row_stride, ir.Constant(row_stride.type, lane))])
+            place = builder.bitcast(place, register.type.element.as_pointer())
             register = builder.insert_element(register, builder.load(place, align=1), ir.Constant(ir.IntType(32), lane))
         return register
 
-    return lanes(table, types.intp, types.intp, types.intp), generate
+    return lanes(table, types.intp, types.intp), generate
 
 
 @intrinsic

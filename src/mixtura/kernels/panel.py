@@ -53,12 +53,19 @@ def workspace(rows: int, width: int, dtype: np.dtype[Any]) -> NDArray[Any]:
 def standardise(X, start, centre, inverse_scale, limit, rows, step, panel, first):  # type: ignore[no-untyped-def]
     """panel[first + j, i] = (X[start + i, j] - centre_j) / scale_j; rows beyond the last are the last again."""
     wide_registers()
-    last = X.shape[0] - 1
+    N, D = X.shape
     low, high = splat(panel, -limit), splat(panel, limit)
     for i in range(0, rows, step):
-        for j in range(X.shape[1]):
-            prefetch(X, start + rows + i, j * REGISTER_BYTES)  # the next panel's: one line for each register of rows in this order
-            z = (column(X, start + i, j, last) - splat(panel, centre[j])) * splat(panel, inverse_scale[j])
+        whole = start + i + step <= N
+        for j in range(D):
+            if whole:
+                prefetch(X, start + rows + i, j * REGISTER_BYTES)  # the next panel's: one line for each register of rows in this order
+                x = column(X, start + i, j)
+            else:
+                for lane in range(i, i + step):
+                    panel[first + j, lane] = X[min(start + lane, N - 1), j]
+                x = load(panel, first + j, i)
+            z = (x - splat(panel, centre[j])) * splat(panel, inverse_scale[j])
             store(panel, first + j, i, minimum(maximum(z, low), high))
 
 
