@@ -20,8 +20,9 @@ from mixtura.sources.source import Block, Source
 from mixtura.sources.workers import pool, sum_in_order
 
 S = TypeVar("S")
-ALONE = 2_048  # up to here one block: starting threads would cost more than they save
+ALONE = 2_048  # rows up to which there is one block: waking threads would cost more than they save
 LEAST, MOST = 1_024, 65_536  # rows per block
+NUMBERS = 40_000  # in a block at least: what it costs to hand one out is then a few hundredths of the work on it
 BLOCKS = 32  # enough to keep many threads busy, few enough that adding up their sums is nothing
 
 
@@ -43,7 +44,7 @@ class ArraySource(Source):
 
     def reduce(self, task: Callable[[Block], S]) -> S:
         """The sum of task(block) over all blocks, added in row order."""
-        bounds = list(pairwise(block_bounds(self.n_rows)))
+        bounds = list(pairwise(block_bounds(*self.X.shape)))
         return sum_in_order(lambda number: task(self._block(*bounds[number])), len(bounds), self.n_jobs)
 
     def map(self, task: Callable[[Block], NDArray[Any]]) -> Iterator[NDArray[Any]]:
@@ -59,7 +60,7 @@ class ArraySource(Source):
         return ArraySource(self.X[chosen], weights, self.columns, self.n_jobs)
 
     def _run(self, task: Callable[[Block], S]) -> Iterator[S]:
-        bounds = block_bounds(self.n_rows)
+        bounds = block_bounds(*self.X.shape)
         if len(bounds) == 2 or self.n_jobs == 1:
             for start, stop in pairwise(bounds):
                 yield task(self._block(start, stop))
@@ -77,12 +78,14 @@ class ArraySource(Source):
         return Block(start, self.X[start:stop], None if self.weights is None else self.weights[start:stop])
 
 
-def block_bounds(n_rows: int) -> list[int]:
-    """Where the blocks start and end: an even number of equal blocks, a function of the number of rows alone."""
+def block_bounds(n_rows: int, D: int) -> list[int]:
+    """Where the blocks start and end: one, or an even number of equal blocks, a function of the shape of the rows alone."""
     if n_rows <= ALONE:
         return [0, n_rows]
-    count = max(min(-(-n_rows // LEAST), BLOCKS), -(-n_rows // MOST))
-    count += count % 2
+    least = max(LEAST, NUMBERS // D)
+    count = max(min(-(-n_rows // least), BLOCKS), -(-n_rows // MOST))
+    if count > 1:
+        count += count % 2
     return [n_rows * i // count for i in range(count + 1)]
 
 
