@@ -41,6 +41,10 @@ class Moment(ABC):
     def product(self, a: Array, b: Array) -> Array:
         """(ab' + ba') / 2 of vectors (.., D)."""
 
+    def pooled_product(self, a: Array, b: Array) -> Array:
+        """The sum of `product` over the components of vectors (K, D)."""
+        return np.asarray(self.product(a, b).sum(axis=0))
+
     @abstractmethod
     def rescale(self, second: Array, scale: Array) -> Array:
         """The second moment of S x, S = diag(scale); NORM needs one scale for all columns."""
@@ -105,6 +109,10 @@ class _Matrix(Moment):
         outer = a[..., :, None] * b[..., None, :]
         result: Array = (outer + outer.swapaxes(-1, -2)) * 0.5
         return result
+
+    def pooled_product(self, a: Array, b: Array) -> Array:
+        half = a.T @ b / 2
+        return np.asarray(half + half.T)
 
     def rescale(self, second: Array, scale: Array) -> Array:
         return second * (scale[:, None] * scale)

@@ -83,9 +83,12 @@ class Statistics:
             return self
         shift = pivots - self.pivots
         moved = self.counts[:, None] * shift
-        correction = self.moment.product(shift, moved - 2 * self.first)
-        second = self.second + (correction.sum(axis=0) if self.pooled else correction)
+        second = self.second + self._product(shift, moved - 2 * self.first)
         return self._about(pivots, self.first - moved, second, self.log_likelihood)
+
+    def _product(self, a: Array, b: Array) -> Array:
+        """(ab' + ba') / 2 for each component, or summed over them."""
+        return self.moment.pooled_product(a, b) if self.pooled else self.moment.product(a, b)
 
     def translate(self, centre: Array, scale: Array) -> Statistics:
         """The statistics of centre + scale * x."""
@@ -104,8 +107,7 @@ class Statistics:
     @cached_property
     def scatter(self) -> Array:
         """The second moments about `means`: sums, not divided by anything."""
-        correction = self.moment.product(self._offsets, self.first)  # what `repivot` adds, with first = counts * offsets
-        return self.second - (correction.sum(axis=0) if self.pooled else correction)
+        return self.second - self._product(self._offsets, self.first)  # as `repivot` does it, with first = counts * offsets
 
     @cached_property
     def _offsets(self) -> Array:

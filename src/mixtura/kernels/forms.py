@@ -256,24 +256,17 @@ class Plan:
 
     def _expanded(self) -> Form:
         """H, packed by groups of components: <H_k, phi(z)> is the logit, less the quadratic term in the linear order."""
-        U, whitened = self._paired(self.local.whiteners), self.whitened
-        D, K = self.D, self.K
+        U, whitened, D, K = self.local.whiteners, self.whitened, self.D, self.K
         H = np.zeros((_filled(K, TILE), expanded.features(self.order, D)))
-        if U.ndim == 3:
-            precision = U.swapaxes(1, 2) @ U
-            slope = (whitened[:, None] @ U)[:, 0]
-        else:
-            slope = U * whitened
         H[K:, 0] = HIDDEN[self.dtype]
         H[:K, 0] = self.local.constants - self.distances / 2
-        H[:K, 1 : 1 + D] = slope
+        H[:K, 1 : 1 + D] = (whitened[:, None] @ U)[:, 0] if U.ndim == 3 else U * whitened
         if self.order == NORM:
             H[:K, 1 + D] = -(U[:, 0] ** 2) / 2
         elif self.order == DIAGONAL:
             H[:K, 1 + D :] = -(U**2) / 2
         elif self.order == FULL:
-            if U.ndim == 2:
-                precision = U[..., None] ** 2 * np.eye(D)
+            precision = U.swapaxes(1, 2) @ U if U.ndim == 3 else U[..., None] ** 2 * np.eye(D)
             i, j, factor = _upper(D)
             H[:K, 1 + D :] = precision[:, i, j] * factor
         packed = np.ascontiguousarray(H.reshape(-1, TILE, H.shape[1]).transpose(0, 2, 1), dtype=self.dtype)
@@ -324,8 +317,8 @@ class Plan:
     def _read_matrices(self, tables: list[Array]) -> tuple[Array, Array, Array, Array]:
         K, D, padded = self.K, self.D, _filled(self.D, TILE)
         first, second = tables
-        lower = np.tril(second.reshape(K, padded, padded)[:, :D, :D])
-        symmetric = lower + np.tril(lower, -1).swapaxes(1, 2)
+        matrices = second.reshape(K, padded, padded)[:, :D, :D]
+        symmetric = np.where(np.tri(D, dtype=bool), matrices, matrices.swapaxes(1, 2))
         return first[:, padded].copy(), self._pivots, first[:, :D].copy(), self._moment.keep(symmetric)
 
     def _read_diagonals(self, tables: list[Array]) -> tuple[Array, Array, Array, Array]:
