@@ -17,7 +17,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
 
 from mixtura.triangular import inverse_factors, positive_definite
 
@@ -276,6 +275,8 @@ def _exponentiate_diagonal(coordinates: Array) -> Array:
 
 def _clip_eigenvalues(covariance: Array, reference: Array, relative: float) -> Array:
     """Clips Sigma v = lambda R v at lambda >= relative; a hair above, so that the check in `floor` passes next time."""
+    from scipy.linalg import eigh  # a fifth of a second to import, and most fits clip nothing
+
     values, vectors = eigh(covariance, reference)
     basis = reference @ vectors
     clipped: Array = (basis * np.maximum(values, relative * (1 + 1e-9))) @ basis.T

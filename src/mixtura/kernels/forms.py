@@ -26,7 +26,7 @@ EPSILON = {np.dtype(kind): float(np.finfo(kind).eps) for kind in (np.float64, np
 NEGLIGIBLE = 1e-12  # of a row: what all posteriors that a sweep leaves out may amount to
 GUARD = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4}  # nats that a logit may lose (DESIGN: numerical rules)
 PANEL_BYTES = 800_000  # features and logits of a panel share a core's L2 cache with the sums
-PANEL_ROWS = (128, 256)  # fewer leave the sums' own traffic exposed, more leave the cache
+PANEL_ROWS = (128, 256)  # of float64: fewer leave the sums' own traffic exposed, more leave the cache
 # measured ns on one core with 512-bit registers, float64; only their ratios decide
 EXPANDED_NS, FEATURE_NS = 0.040, 0.13  # per feature and component in each product; per feature built
 CENTRED_NS, COLUMN_NS = 0.042, 0.33  # per entry of the tiled triangle in each product; per column centred
@@ -250,7 +250,7 @@ class Plan:
 
     def _panel_rows(self, rows_of_table: int) -> int:
         """Rows per panel: as many as let the panel stay in L2, in whole pairs of registers."""
-        least, most = PANEL_ROWS
+        least, most = (rows * 8 // self.dtype.itemsize for rows in PANEL_ROWS)
         fitting = PANEL_BYTES // (rows_of_table * self.dtype.itemsize)
         return int(min(max(fitting, least), most) // (2 * self.step) * (2 * self.step))
 
