@@ -9,7 +9,17 @@ from __future__ import annotations
 import math
 
 from mixtura.kernels.lanes import Entry, accumulate, fma, gather, kernel, load, splat, store, wide_registers
-from mixtura.kernels.panel import answer, finish, finish_equal, hide, soften, standardise, weigh, weigh_posteriors
+from mixtura.kernels.panel import (
+    finish,
+    finish_equal,
+    hide,
+    soften,
+    standardise,
+    tell_component,
+    tell_densities,
+    weigh,
+    weigh_posteriors,
+)
 
 DENSE = 4 / 3  # a component that has part in more than the inverse of this of the rows takes all of them: picking has its price
 
@@ -136,12 +146,32 @@ def add_scatter(weights, k, centred, weighted, rows, step, first, second):  # ty
 
 
 @Entry
-def matrix_sweep(  # type: ignore[no-untyped-def]
-    X, weights, centre, inverse_scale, limit, means, U, constants, hidden, cut, panel_rows, step, room, lists, first, second
+def run_matrix(  # type: ignore[no-untyped-def]
+    X,
+    weights,
+    centre,
+    inverse_scale,
+    limit,
+    means,
+    U,
+    constants,
+    hidden,
+    cut,
+    panel_rows,
+    step,
+    room,
+    lists,
+    first,
+    second,
+    component,
+    density,
+    probability,
+    posterior,
 ):
-    """E-step and sums of a block about the means; returns sum_i w_i log p(x_i).
+    """E-step of a block, and what of it is wanted: those tables that are not empty.
 
-    `first` (K, padded + 4) gets (sum r d, sum r, 0, 0, 0), `second` (K padded, padded) the lower tiles of the scatter. `room` holds the
+    `first` (K, padded + 4) gains (sum r d, sum r, 0, 0, 0), `second` (K padded, padded) the lower tiles of the scatter, both about the means;
+    the four answers row by row, for weights of 1. Returns sum_i w_i log p(x_i) where anything but `component` is wanted. `room` holds the
     panel, the centred panel, the logits, and rows of scratch (3), weights (1) and weighted columns (4).
     """
     N, D = X.shape
@@ -150,44 +180,32 @@ def matrix_sweep(  # type: ignore[no-untyped-def]
     panel, centred, logits = room[:padded], room[padded : 2 * padded], room[2 * padded : filled]
     scratch, mine, weighted = room[filled : filled + 3], room[filled + 3 : filled + 4], room[filled + 4 : filled + 8]
     centred[D:] = 0.0
+    told = density.size + posterior.size > 0
     loglik = 0.0
     for start in range(0, N, panel_rows):
         count = min(panel_rows, N - start)
         rows = -(-count // (2 * step)) * 2 * step
         standardise(X, start, centre, inverse_scale, limit, rows, step, panel, 0)
-        weigh(weights, start, count, rows, scratch, 0)
         matrix_logits(panel, means, U, constants, K, D, rows, step, centred, logits)
         hide(logits, K, rows, step, hidden)
-        soften(logits, K, rows, step, cut, scratch, lists)
-        loglik += finish(scratch, rows, step) if weights.size else finish_equal(scratch, rows, step)
-        for k in range(K):
+        if component.size:
+            tell_component(logits, start, count, rows, step, scratch, component)
+        if told or second.size:
+            weigh(weights, start, count, rows, scratch, 0)
+            soften(logits, K, rows, step, cut, scratch, lists)
+            loglik += finish(scratch, rows, step) if told or weights.size else finish_equal(scratch, rows, step)
+            tell_densities(logits, start, count, scratch, density, probability, posterior)
+        for k in range(K if second.size else 0):
             picked = pick_rows(logits, k, scratch, step, cut, lists, mine)
             if DENSE * picked > rows:
                 weigh_component(logits, k, scratch, rows, step, mine)
                 centre_about(panel, means, k, D, rows, step, centred)
-                add_scatter(mine, k, centred, weighted, rows, step, first, second)
+                picked = rows
             elif picked:
                 gather_about(panel, means, k, D, lists, picked, step, centred)
+            if picked:
                 add_scatter(mine, k, centred, weighted, picked, step, first, second)
     return loglik
-
-
-@Entry
-def matrix_answers(  # type: ignore[no-untyped-def]
-    X, centre, inverse_scale, limit, means, U, constants, hidden, cut, panel_rows, step, room, lists, component, density, probability, posterior
-):
-    """Fills those of the four answers whose arrays are not empty, row by row."""
-    N, D = X.shape
-    K, padded = means.shape[0], 4 * U.shape[1]
-    filled = 2 * padded + 4 * (lists.shape[0] - 1)
-    panel, centred, logits, scratch = room[:padded], room[padded : 2 * padded], room[2 * padded : filled], room[filled : filled + 3]
-    for start in range(0, N, panel_rows):
-        count = min(panel_rows, N - start)
-        rows = -(-count // (2 * step)) * 2 * step
-        standardise(X, start, centre, inverse_scale, limit, rows, step, panel, 0)
-        matrix_logits(panel, means, U, constants, K, D, rows, step, centred, logits)
-        hide(logits, K, rows, step, hidden)
-        answer(logits, K, start, count, rows, step, cut, scratch, lists, component, density, probability, posterior)
 
 
 @kernel
@@ -226,42 +244,48 @@ def add_squares(R, panel, means, K, D, lists, sums):  # type: ignore[no-untyped-
 
 
 @Entry
-def diagonal_sweep(  # type: ignore[no-untyped-def]
-    X, weights, centre, inverse_scale, limit, means, inverse, constants, hidden, cut, panel_rows, step, room, lists, sums
+def run_diagonal(  # type: ignore[no-untyped-def]
+    X,
+    weights,
+    centre,
+    inverse_scale,
+    limit,
+    means,
+    inverse,
+    constants,
+    hidden,
+    cut,
+    panel_rows,
+    step,
+    room,
+    lists,
+    sums,
+    component,
+    density,
+    probability,
+    posterior,
 ):
-    """E-step and sums (K D, 4) of a block about the means, column by column; returns sum_i w_i log p(x_i)."""
+    """`run_matrix` where the covariances are diagonal: `sums` (K D, 4) are those about the means, column by column."""
     N, D = X.shape
     K = means.shape[0]
     filled = D + 4 * (lists.shape[0] - 1)
     panel, logits, scratch = room[:D], room[D:filled], room[filled : filled + 3]
+    told = density.size + posterior.size > 0
     loglik = 0.0
     for start in range(0, N, panel_rows):
         count = min(panel_rows, N - start)
         rows = -(-count // (2 * step)) * 2 * step
         standardise(X, start, centre, inverse_scale, limit, rows, step, panel, 0)
-        weigh(weights, start, count, rows, scratch, 0)
         diagonal_logits(panel, means, inverse, constants, K, D, rows, step, logits)
         hide(logits, K, rows, step, hidden)
-        soften(logits, K, rows, step, cut, scratch, lists)
-        loglik += finish(scratch, rows, step) if weights.size else finish_equal(scratch, rows, step)
-        weigh_posteriors(logits, scratch, lists)
-        add_squares(logits, panel, means, K, D, lists, sums)
+        if component.size:
+            tell_component(logits, start, count, rows, step, scratch, component)
+        if told or sums.size:
+            weigh(weights, start, count, rows, scratch, 0)
+            soften(logits, K, rows, step, cut, scratch, lists)
+            loglik += finish(scratch, rows, step) if told or weights.size else finish_equal(scratch, rows, step)
+            tell_densities(logits, start, count, scratch, density, probability, posterior)
+        if sums.size:
+            weigh_posteriors(logits, scratch, lists)
+            add_squares(logits, panel, means, K, D, lists, sums)
     return loglik
-
-
-@Entry
-def diagonal_answers(  # type: ignore[no-untyped-def]
-    X, centre, inverse_scale, limit, means, inverse, constants, hidden, cut, panel_rows, step, room, lists, component, density, probability, posterior
-):
-    """Fills those of the four answers whose arrays are not empty, row by row."""
-    N, D = X.shape
-    K = means.shape[0]
-    filled = D + 4 * (lists.shape[0] - 1)
-    panel, logits, scratch = room[:D], room[D:filled], room[filled : filled + 3]
-    for start in range(0, N, panel_rows):
-        count = min(panel_rows, N - start)
-        rows = -(-count // (2 * step)) * 2 * step
-        standardise(X, start, centre, inverse_scale, limit, rows, step, panel, 0)
-        diagonal_logits(panel, means, inverse, constants, K, D, rows, step, logits)
-        hide(logits, K, rows, step, hidden)
-        answer(logits, K, start, count, rows, step, cut, scratch, lists, component, density, probability, posterior)

@@ -13,7 +13,7 @@ eps * mu' P mu of a logit, which `forms` watches.
 from __future__ import annotations
 
 from mixtura.kernels.lanes import Entry, accumulate, fma, kernel, load, splat, store, wide_registers
-from mixtura.kernels.panel import answer, finish, finish_equal, soften, standardise, weigh, weigh_posteriors
+from mixtura.kernels.panel import finish, finish_equal, soften, standardise, tell_component, tell_densities, weigh, weigh_posteriors
 
 LINEAR, NORM, DIAGONAL, FULL = range(4)
 TILE = 4  # components side by side
@@ -115,42 +115,35 @@ def add_sums(R, phi, lists, sums):  # type: ignore[no-untyped-def]
 
 
 @Entry
-def sweep(X, weights, centre, inverse_scale, limit, order, K, H, cut, panel_rows, step, room, lists, sums):  # type: ignore[no-untyped-def]
-    """E-step and sums of a block: sums[:, k] += sum_i w_i r_ik phi(x_i); returns sum_i w_i log p(x_i).
+def run(  # type: ignore[no-untyped-def]
+    X, weights, centre, inverse_scale, limit, order, K, H, cut, panel_rows, step, room, lists, sums, component, density, probability, posterior
+):
+    """E-step of a block, and what of it is wanted: those tables that are not empty.
 
-    `sums` is filled up to whole tiles: features to a multiple of 3, components to a multiple of 4. `room` holds the features, the logits
-    and three rows of scratch.
+    sums[:, k] += sum_i w_i r_ik phi(x_i), filled up to whole tiles (features to a multiple of 3, components to a multiple of 4); the four
+    answers row by row, for weights of 1. Returns sum_i w_i log p(x_i) where anything but `component` is wanted. `room` holds the features,
+    the logits and three rows of scratch.
     """
     N, D = X.shape
-    F, filled = sums.shape
-    phi, logits, scratch = room[:F], room[F : F + filled], room[F + filled : F + filled + 3]
+    groups, F, _ = H.shape
+    features, filled = -(-F // FEATURES) * FEATURES, TILE * groups
+    phi, logits, scratch = room[:features], room[features : features + filled], room[features + filled : features + filled + 3]
+    told = density.size + posterior.size > 0
     loglik = 0.0
     for start in range(0, N, panel_rows):
         count = min(panel_rows, N - start)
         rows = -(-count // (2 * step)) * 2 * step
         standardise(X, start, centre, inverse_scale, limit, rows, step, phi, 1)
-        weigh(weights, start, count, rows, scratch, 0)
         expand(phi, order, D, rows, step)
         logits_of(H, phi, logits, rows, step)
-        soften(logits, K, rows, step, cut, scratch, lists)
-        loglik += finish(scratch, rows, step) if weights.size else finish_equal(scratch, rows, step)
-        weigh_posteriors(logits, scratch, lists)
-        add_sums(logits, phi, lists, sums)
+        if component.size:
+            tell_component(logits, start, count, rows, step, scratch, component)
+        if told or sums.size:
+            weigh(weights, start, count, rows, scratch, 0)
+            soften(logits, K, rows, step, cut, scratch, lists)
+            loglik += finish(scratch, rows, step) if told or weights.size else finish_equal(scratch, rows, step)
+            tell_densities(logits, start, count, scratch, density, probability, posterior)
+        if sums.size:
+            weigh_posteriors(logits, scratch, lists)
+            add_sums(logits, phi, lists, sums)
     return loglik
-
-
-@Entry
-def answers(  # type: ignore[no-untyped-def]
-    X, centre, inverse_scale, limit, order, K, H, cut, panel_rows, step, room, lists, component, density, probability, posterior
-):
-    """Fills those of the four answers whose arrays are not empty, row by row."""
-    N, D = X.shape
-    groups, F, _ = H.shape
-    phi, logits, scratch = room[:F], room[F : F + TILE * groups], room[F + TILE * groups : F + TILE * groups + 3]
-    for start in range(0, N, panel_rows):
-        count = min(panel_rows, N - start)
-        rows = -(-count // (2 * step)) * 2 * step
-        standardise(X, start, centre, inverse_scale, limit, rows, step, phi, 1)
-        expand(phi, order, D, rows, step)
-        logits_of(H, phi, logits, rows, step)
-        answer(logits, K, start, count, rows, step, cut, scratch, lists, component, density, probability, posterior)

@@ -7,7 +7,7 @@ faster one and loses less than the guard allows; otherwise the centred form, whi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -108,15 +108,18 @@ class Answers(NamedTuple):
         return Answers(self.component[start:stop], self.probability[start:stop], self.log_density[start:stop], self.posterior[start:stop])
 
 
-class Form(NamedTuple):
-    """Compiled functions with the arrays of one mixture: `arguments` follow the frame, in both.
+_NO_SUMS = np.empty((0, 0))
+_NOTHING = {kind: Answers.room(0, 0, kind, False, False, False) for kind in _EMPTY}
 
-    `room` is the height of the table that both work in. `shapes` are those of the tables that `sweep` fills, `read` turns them into counts,
+
+class Form(NamedTuple):
+    """A compiled pass with the arrays of one mixture: `arguments` follow the frame.
+
+    `room` is the height of the table that it works in. `shapes` are those of the tables that a sweep fills, `read` turns them into counts,
     pivots, first and second moments.
     """
 
-    sweep: Any
-    answers: Any
+    run: Any
     arguments: tuple[Any, ...]
     panel_rows: int
     room: int
@@ -154,7 +157,7 @@ class Plan:
         """
         w = _EMPTY[self.dtype] if weights is None else weights.astype(self.dtype)
         flat = np.zeros(3 + sum(math.prod(shape) for shape in self.form.shapes))
-        flat[0] = self.form.sweep(rows, w, *self._frame_arguments, *self.form.arguments, *self._working(self.cut), *self._tables(flat))
+        flat[0] = self._run(rows, w, self.cut, self._tables(flat), _NOTHING[self.dtype])
         flat[1] = len(rows) if weights is None else weights.sum()
         flat[2] = len(rows)
         return flat
@@ -167,11 +170,14 @@ class Plan:
         kept = second.sum(axis=0) if pooled and not self.wants_total else second
         return Statistics(moment, pooled, round(flat[2]), float(flat[1]), float(flat[0]), counts, pivots, first, kept)
 
-    def _working(self, cut: float) -> tuple[Any, ...]:
-        """What a pass needs beside the mixture: the cut below which posteriors are negligible, the panel's size, room to work in."""
-        width = self.form.panel_rows + self.step
+    def _run(self, rows: NDArray[Any], weights: NDArray[Any], cut: float, tables: Sequence[Array], answers: Answers) -> float:
+        """One pass over a block, which fills what is not empty; posteriors below the cut (a logarithm) are negligible."""
+        form, width = self.form, self.form.panel_rows + self.step
         lists = np.empty((_filled(self.K, TILE) // TILE + 1, width), dtype=np.int64)
-        return cut, self.form.panel_rows, self.step, workspace(self.form.room, width, self.dtype), lists
+        working = cut, form.panel_rows, self.step, workspace(form.room, width, self.dtype), lists
+        wanted = answers.component, answers.log_density, answers.probability, answers.posterior
+        loglik: float = form.run(rows, weights, *self._frame_arguments, *form.arguments, *working, *tables, *wanted)
+        return loglik
 
     def _tables(self, flat: Array) -> list[Array]:
         """Views of the flat sums in the shapes that the kernel fills."""
@@ -184,9 +190,8 @@ class Plan:
 
     def answers(self, rows: NDArray[Any], wanted: Answers) -> None:
         """Fills the wanted answers of a block's rows, those whose arrays are not empty; log densities are those of the caller's coordinates."""
-        working = self._working(-np.inf if wanted.posterior.size else self.cut)
-        wanted_arrays = (wanted.component, wanted.log_density, wanted.probability, wanted.posterior)
-        self.form.answers(rows, *self._frame_arguments, *self.form.arguments, *working, *wanted_arrays)
+        cut = -np.inf if wanted.posterior.size else self.cut
+        self._run(rows, _EMPTY[self.dtype], cut, [_NO_SUMS] * len(self.form.shapes), wanted)
         wanted.log_density[:] -= np.log(self.frame.scale).sum()
 
     def complete(self, statistics: Statistics, everything: Statistics | None) -> Statistics:
@@ -272,7 +277,7 @@ class Plan:
         packed = np.ascontiguousarray(H.reshape(-1, TILE, H.shape[1]).transpose(0, 2, 1), dtype=self.dtype)
         shape = (_filled(H.shape[1], FEATURES), len(H))
         panel_rows, room = self._panel_rows(sum(shape)), sum(shape) + SCRATCH
-        return Form(expanded.sweep, expanded.answers, (self.order, K, packed), panel_rows, room, (shape,), Plan._read_expanded)
+        return Form(expanded.run, (self.order, K, packed), panel_rows, room, (shape,), Plan._read_expanded)
 
     def _centred(self) -> Form:
         U, means = self._paired(self.local.whiteners), self.local.means
@@ -283,7 +288,7 @@ class Plan:
             room = self.D + filled + SCRATCH
             arguments = (packed_means, np.ascontiguousarray(U, dtype=kind), constants, hidden)
             shapes: tuple[tuple[int, ...], ...] = ((self.K * self.D, 4),)
-            return Form(centred.diagonal_sweep, centred.diagonal_answers, arguments, self._panel_rows(room), room, shapes, Plan._read_diagonals)
+            return Form(centred.run_diagonal, arguments, self._panel_rows(room), room, shapes, Plan._read_diagonals)
         matrices = U if U.ndim == 3 else U[..., None] * np.eye(self.D)
         padded = _filled(self.D, TILE)
         factors = np.zeros((self.K, padded, padded))
@@ -292,7 +297,7 @@ class Plan:
         room = 2 * padded + filled + SCRATCH
         arguments = (packed_means, packed, constants, hidden)
         shapes = ((self.K, padded + TILE), (self.K * padded, padded))
-        return Form(centred.matrix_sweep, centred.matrix_answers, arguments, self._panel_rows(room), room, shapes, Plan._read_matrices)
+        return Form(centred.run_matrix, arguments, self._panel_rows(room), room, shapes, Plan._read_matrices)
 
     def _read_expanded(self, tables: list[Array]) -> tuple[Array, Array, Array, Array]:
         D, K, table = self.D, self.K, tables[0]

@@ -13,6 +13,8 @@ import functools
 import math
 import operator
 import threading
+import zlib
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import llvmlite.binding
@@ -36,17 +38,24 @@ def _register_bytes() -> int:
 REGISTER_BYTES = _register_bytes()
 # contract: a*b+c may fuse; nsz, arcp: signs of zero and reciprocals are free. Sums are never reordered.
 FAST = {"contract", "nsz", "arcp"}
-_options = {"nogil": True, "fastmath": FAST, "error_model": "numpy", "cache": True}
-kernel = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_options)  # called by other kernels only
+_options = {"nogil": True, "fastmath": FAST, "error_model": "numpy"}
+kernel = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_options)  # called by others, whose machine code holds it
+
+
+def _digest() -> str:
+    """What the machine code of this package depends on, in eight digits: its sources."""
+    return f"{zlib.crc32(b''.join(path.read_bytes() for path in sorted(Path(__file__).parent.glob('*.py')))):08x}"
 
 
 class Entry:
     """A kernel that Python calls with rows first: compiled once for each dtype of the rows, whatever their layout in memory.
 
-    Numba alone would compile anew for rows that are read-only, Fortran-ordered or strided, some seconds each time.
+    Numba alone would compile anew for rows that are read-only, Fortran-ordered or strided, some seconds each time; and it would take
+    machine code from its cache that holds older kernels of other files, so the name under which it is kept tells all of them.
     """
 
     def __init__(self, function: Any):
+        function.__qualname__ += f"_{DIGEST}"
         self.function = function
         self.compiled: dict[np.dtype[Any], Any] = {}
         self.lock = threading.Lock()
@@ -60,7 +69,7 @@ class Entry:
         with self.lock:
             if rows.dtype not in self.compiled:
                 any_layout = types.Array(typeof(rows).dtype, 2, "A", readonly=True)
-                compiled = njit(**_options)(self.function)
+                compiled = njit(cache=True, **_options)(self.function)
                 compiled.compile((any_layout, *map(typeof, arguments)))
                 compiled.disable_compile()
                 self.compiled[rows.dtype] = compiled
@@ -70,6 +79,9 @@ class Entry:
 def lanes_per_register(dtype: np.dtype[Any] | type) -> int:
     """How many numbers of a dtype one register holds."""
     return REGISTER_BYTES // np.dtype(dtype).itemsize
+
+
+DIGEST = _digest()
 
 
 class Lanes(types.Type):  # type: ignore[misc]

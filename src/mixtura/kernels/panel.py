@@ -36,6 +36,7 @@ from mixtura.kernels.lanes import (
 
 LIMIT = {np.dtype(np.float64): 1e100, np.dtype(np.float32): 1e12}  # standardised rows are cut here: their squares must not overflow
 HIDDEN = {np.dtype(np.float64): -1e300, np.dtype(np.float32): -1e37}  # the logit of a component that is not there
+AHEAD = 4_096  # bytes that are asked for before they are read: the processor itself does not look beyond a page
 _local = threading.local()
 
 
@@ -55,11 +56,12 @@ def standardise(X, start, centre, inverse_scale, limit, rows, step, panel, first
     wide_registers()
     N, D = X.shape
     low, high = splat(panel, -limit), splat(panel, limit)
+    ahead = max(2 * step, AHEAD // (D * X.itemsize))
     for i in range(0, rows, step):
         whole = start + i + step <= N
         for j in range(D):
             if whole:
-                prefetch(X, start + rows + i, j * REGISTER_BYTES)  # the next panel's: one line for each register of rows in this order
+                prefetch(X, start + i + ahead, j * REGISTER_BYTES)  # one line for each register, where rows lie one after the other
                 x = column(X, start + i, j)
             else:
                 for lane in range(i, i + step):
@@ -180,21 +182,21 @@ def assign(logits, rows, step, scratch):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def answer(logits, K, start, count, rows, step, cut, scratch, lists, component, density, probability, posterior):  # type: ignore[no-untyped-def]
-    """Writes the wanted answers of a panel (those whose arrays are not empty) to their rows."""
-    if component.size:
-        assign(logits, rows, step, scratch)
+def tell_component(logits, start, count, rows, step, scratch, component):  # type: ignore[no-untyped-def]
+    """component[start + i] = the likeliest component of a panel's rows; takes the scratch of `soften` before it."""
+    assign(logits, rows, step, scratch)
+    for i in range(count):
+        component[start + i] = int(scratch[0, i])
+
+
+@kernel
+def tell_densities(logits, start, count, scratch, density, probability, posterior):  # type: ignore[no-untyped-def]
+    """Writes what `finish` left of a panel's rows to those of the three arrays that are not empty."""
+    if density.size:
         for i in range(count):
-            component[start + i] = int(scratch[0, i])
-    if density.size or posterior.size:
-        scratch[0, :rows] = 1.0
-        soften(logits, K, rows, step, cut, scratch, lists)
-        finish(scratch, rows, step)
-        if density.size:
-            for i in range(count):
-                density[start + i] = scratch[1, i]
-                probability[start + i] = scratch[2, i]
-        if posterior.size:
-            for i in range(count):
-                for k in range(posterior.shape[1]):
-                    posterior[start + i, k] = logits[k, i] * scratch[2, i]
+            density[start + i] = scratch[1, i]
+            probability[start + i] = scratch[2, i]
+    if posterior.size:
+        for i in range(count):
+            for k in range(posterior.shape[1]):
+                posterior[start + i, k] = logits[k, i] * scratch[2, i]
