@@ -20,7 +20,7 @@ from benchmarks.sweep import CASES as SHAPES
 
 FAMILIES = ("full", "diag", "tied", "spherical")
 WORK = 5e8  # floating-point operations that the counted steps of a turn add up to, at least, so that short steps can be timed
-STEPS = (3, 12)  # but no fewer and no more of them
+STEPS = (3, 40)  # but no fewer and no more of them
 SLOW = {"scikit-learn": 2, "product": 2}  # rounds of the sides that are slow; `--quick` has one
 
 

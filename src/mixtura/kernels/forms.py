@@ -66,7 +66,10 @@ class Gaussians(NamedTuple):
     @property
     def whitened_means(self) -> Array:
         """U_k mu_k (K, D)."""
-        result: Array = (self.whiteners @ self.means[..., None])[..., 0] if self.whiteners.ndim == 3 else self.whiteners * self.means
+        if self.whiteners.ndim == 2:
+            return self.whiteners * self.means
+        # not a product of BLAS, whose threads would spin on beside the sweep's
+        result: Array = np.einsum("kij,kj->ki", self.whiteners, self.means)
         return result
 
     @property
@@ -265,7 +268,7 @@ class Plan:
         H = np.zeros((_filled(K, TILE), expanded.features(self.order, D)))
         H[K:, 0] = HIDDEN[self.dtype]
         H[:K, 0] = self.local.constants - self.distances / 2
-        H[:K, 1 : 1 + D] = (whitened[:, None] @ U)[:, 0] if U.ndim == 3 else U * whitened
+        H[:K, 1 : 1 + D] = np.einsum("ki,kij->kj", whitened, U) if U.ndim == 3 else U * whitened
         if self.order == NORM:
             H[:K, 1 + D] = -(U[:, 0] ** 2) / 2
         elif self.order == DIAGONAL:
