@@ -9,17 +9,7 @@ from __future__ import annotations
 import math
 
 from mixtura.kernels.lanes import Entry, accumulate, fma, gather, kernel, load, splat, store, wide_registers
-from mixtura.kernels.panel import (
-    finish,
-    finish_equal,
-    hide,
-    soften,
-    standardise,
-    tell_component,
-    tell_densities,
-    weigh,
-    weigh_posteriors,
-)
+from mixtura.kernels.panel import e_step, hide, standardise, weigh_posteriors
 
 DENSE = 4 / 3  # a component that has part in more than the inverse of this of the rows takes all of them: picking has its price
 
@@ -180,7 +170,6 @@ def run_matrix(  # type: ignore[no-untyped-def]
     panel, centred, logits = room[:padded], room[padded : 2 * padded], room[2 * padded : filled]
     scratch, mine, weighted = room[filled : filled + 3], room[filled + 3 : filled + 4], room[filled + 4 : filled + 8]
     centred[D:] = 0.0
-    told = density.size + posterior.size > 0
     loglik = 0.0
     for start in range(0, N, panel_rows):
         count = min(panel_rows, N - start)
@@ -188,13 +177,9 @@ def run_matrix(  # type: ignore[no-untyped-def]
         standardise(X, start, centre, inverse_scale, limit, rows, step, panel, 0)
         matrix_logits(panel, means, U, constants, K, D, rows, step, centred, logits)
         hide(logits, K, rows, step, hidden)
-        if component.size:
-            tell_component(logits, start, count, rows, step, scratch, component)
-        if told or second.size:
-            weigh(weights, start, count, rows, scratch, 0)
-            soften(logits, K, rows, step, cut, scratch, lists)
-            loglik += finish(scratch, rows, step) if told or weights.size else finish_equal(scratch, rows, step)
-            tell_densities(logits, start, count, scratch, density, probability, posterior)
+        loglik += e_step(
+            logits, K, weights, start, count, rows, step, cut, scratch, lists, second.size > 0, component, density, probability, posterior
+        )
         for k in range(K if second.size else 0):
             picked = pick_rows(logits, k, scratch, step, cut, lists, mine)
             if DENSE * picked > rows:
@@ -270,7 +255,6 @@ def run_diagonal(  # type: ignore[no-untyped-def]
     K = means.shape[0]
     filled = D + 4 * (lists.shape[0] - 1)
     panel, logits, scratch = room[:D], room[D:filled], room[filled : filled + 3]
-    told = density.size + posterior.size > 0
     loglik = 0.0
     for start in range(0, N, panel_rows):
         count = min(panel_rows, N - start)
@@ -278,13 +262,7 @@ def run_diagonal(  # type: ignore[no-untyped-def]
         standardise(X, start, centre, inverse_scale, limit, rows, step, panel, 0)
         diagonal_logits(panel, means, inverse, constants, K, D, rows, step, logits)
         hide(logits, K, rows, step, hidden)
-        if component.size:
-            tell_component(logits, start, count, rows, step, scratch, component)
-        if told or sums.size:
-            weigh(weights, start, count, rows, scratch, 0)
-            soften(logits, K, rows, step, cut, scratch, lists)
-            loglik += finish(scratch, rows, step) if told or weights.size else finish_equal(scratch, rows, step)
-            tell_densities(logits, start, count, scratch, density, probability, posterior)
+        loglik += e_step(logits, K, weights, start, count, rows, step, cut, scratch, lists, sums.size > 0, component, density, probability, posterior)
         if sums.size:
             weigh_posteriors(logits, scratch, lists)
             add_squares(logits, panel, means, K, D, lists, sums)

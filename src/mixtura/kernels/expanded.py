@@ -13,7 +13,7 @@ eps * mu' P mu of a logit, which `forms` watches.
 from __future__ import annotations
 
 from mixtura.kernels.lanes import Entry, accumulate, fma, kernel, load, splat, store, wide_registers
-from mixtura.kernels.panel import finish, finish_equal, soften, standardise, tell_component, tell_densities, weigh, weigh_posteriors
+from mixtura.kernels.panel import e_step, standardise, weigh_posteriors
 
 LINEAR, NORM, DIAGONAL, FULL = range(4)
 TILE = 4  # components side by side
@@ -128,7 +128,6 @@ def run(  # type: ignore[no-untyped-def]
     groups, F, _ = H.shape
     features, filled = -(-F // FEATURES) * FEATURES, TILE * groups
     phi, logits, scratch = room[:features], room[features : features + filled], room[features + filled : features + filled + 3]
-    told = density.size + posterior.size > 0
     loglik = 0.0
     for start in range(0, N, panel_rows):
         count = min(panel_rows, N - start)
@@ -136,13 +135,7 @@ def run(  # type: ignore[no-untyped-def]
         standardise(X, start, centre, inverse_scale, limit, rows, step, phi, 1)
         expand(phi, order, D, rows, step)
         logits_of(H, phi, logits, rows, step)
-        if component.size:
-            tell_component(logits, start, count, rows, step, scratch, component)
-        if told or sums.size:
-            weigh(weights, start, count, rows, scratch, 0)
-            soften(logits, K, rows, step, cut, scratch, lists)
-            loglik += finish(scratch, rows, step) if told or weights.size else finish_equal(scratch, rows, step)
-            tell_densities(logits, start, count, scratch, density, probability, posterior)
+        loglik += e_step(logits, K, weights, start, count, rows, step, cut, scratch, lists, sums.size > 0, component, density, probability, posterior)
         if sums.size:
             weigh_posteriors(logits, scratch, lists)
             add_sums(logits, phi, lists, sums)

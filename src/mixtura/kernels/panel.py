@@ -200,3 +200,25 @@ def tell_densities(logits, start, count, scratch, density, probability, posterio
         for i in range(count):
             for k in range(posterior.shape[1]):
                 posterior[start + i, k] = logits[k, i] * scratch[2, i]
+
+
+@kernel
+def e_step(  # type: ignore[no-untyped-def]
+    logits, K, weights, start, count, rows, step, cut, scratch, lists, summed, component, density, probability, posterior
+):
+    """Writes the answers that are wanted of a panel, those whose arrays are not empty, and returns sum_i w_i log p(x_i).
+
+    Where it will be summed, or anything but `component` is wanted, logits, scratch and lists are then as `soften` and `finish` leave them.
+    """
+    if component.size:
+        tell_component(logits, start, count, rows, step, scratch, component)
+    told = density.size + posterior.size > 0
+    if not (told or summed):
+        return 0.0
+    weigh(weights, start, count, rows, scratch, 0)
+    soften(logits, K, rows, step, cut, scratch, lists)
+    if summed and not told and not weights.size:
+        return finish_equal(scratch, rows, step)
+    loglik = finish(scratch, rows, step)
+    tell_densities(logits, start, count, scratch, density, probability, posterior)
+    return loglik
