@@ -40,6 +40,7 @@ REGISTER_BYTES = _register_bytes()
 FAST = {"contract", "nsz", "arcp"}
 _options = {"nogil": True, "fastmath": FAST, "error_model": "numpy"}
 kernel = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_options)  # called by others, whose machine code holds it
+inlined = njit(inline="always", **_options)  # not even compiled by itself
 
 
 def _digest() -> str:

@@ -21,6 +21,7 @@ from mixtura.kernels.lanes import (
     any_greater,
     column,
     exp,
+    inlined,
     kernel,
     load,
     log,
@@ -71,7 +72,7 @@ def standardise(X, start, centre, inverse_scale, limit, rows, step, panel, first
             store(panel, first + j, i, minimum(maximum(z, low), high))
 
 
-@kernel
+@inlined
 def weigh(weights, start, count, rows, panel, row):  # type: ignore[no-untyped-def]
     """panel[row, i] = the weight of row start + i (1 where `weights` is empty), zero beyond `count` rows."""
     for i in range(rows):
@@ -156,7 +157,7 @@ def finish_equal(scratch, rows, step):  # type: ignore[no-untyped-def]
     return total(loglik)
 
 
-@kernel
+@inlined
 def weigh_posteriors(R, scratch, lists):  # type: ignore[no-untyped-def]
     """What `soften` left in logits becomes w_i r_ik, where it is not negligible; row 2 of scratch is w_i / norm_i."""
     wide_registers()
@@ -181,7 +182,7 @@ def assign(logits, rows, step, scratch):  # type: ignore[no-untyped-def]
         store(scratch, 0, i, best)
 
 
-@kernel
+@inlined
 def tell_component(logits, start, count, rows, step, scratch, component):  # type: ignore[no-untyped-def]
     """component[start + i] = the likeliest component of a panel's rows; takes the scratch of `soften` before it."""
     assign(logits, rows, step, scratch)
@@ -189,7 +190,7 @@ def tell_component(logits, start, count, rows, step, scratch, component):  # typ
         component[start + i] = int(scratch[0, i])
 
 
-@kernel
+@inlined
 def tell_densities(logits, start, count, scratch, density, probability, posterior):  # type: ignore[no-untyped-def]
     """Writes what `finish` left of a panel's rows to those of the three arrays that are not empty."""
     if density.size:
@@ -202,7 +203,7 @@ def tell_densities(logits, start, count, scratch, density, probability, posterio
                 posterior[start + i, k] = logits[k, i] * scratch[2, i]
 
 
-@kernel
+@inlined
 def e_step(  # type: ignore[no-untyped-def]
     logits, K, weights, start, count, rows, step, cut, scratch, lists, summed, component, density, probability, posterior
 ):
