@@ -45,6 +45,9 @@ def test_remaining_gain_of_a_geometric_climb(ratio: float) -> None:
         ([-3.0, -2.0, -1.0, 0.0], math.inf),  # a steady climb has no end in sight
         ([-1.0, -1.0, -1.0], 0.0),
         ([-1.0, -0.5, -0.7, -0.6], math.inf),  # a fall tells nothing
+        ([-10.0, -10.0 + 8e-10, -10.0 - 1e-10, -10.0 + 5e-10], 0.0),  # but one among changes below 1e-10 of the likelihood is trembling
+        ([-10.0, -10.0 + 4e-9, -10.0 + 1e-9, -10.0 + 2e-9], math.inf),
+        ([-10.0, -10.0 + 3e-10, -10.0 + 6e-10, -10.0 + 9e-10], math.inf),  # and small steps that all go up are a climb
     ],
 )
 def test_remaining_gain_elsewhere(trace: list[float], expected: float) -> None:

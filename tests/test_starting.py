@@ -87,6 +87,14 @@ def test_collapsed_candidates_rank_last() -> None:
     standing = Lockstep(scout.rows, scout.weights, full, Floor(), scout.reference(full.moment)).run(one_hot(labels, 2), 1)
     assert standing.collapsed.tolist() == [True, False]
     assert standing.best(1).log_likelihoods[0] == standing.log_likelihoods[1] < standing.log_likelihoods[0]
+    alone = next(mixtura.iterate(X, partition(scout, far, 2, full, Floor())))  # held at the same floor
+    assert standing.log_likelihoods[0] == pytest.approx(alone.log_likelihood, abs=1e-6)
+
+
+def test_large_data_begin_where_little_is_left_to_gain() -> None:
+    X = overlapping(30_000, 3, 4, seed=3)
+    start = mixtura.start(X, 4, random_state=0)
+    assert start.score(X) > mixtura.fit(X, start, tol=1e-7).log_likelihood - 3e-3
 
 
 def _corners() -> tuple[np.ndarray, mixtura.Mixture]:
