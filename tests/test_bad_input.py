@@ -65,7 +65,7 @@ CASES = {  # what is typed, what stands in x.csv, what the line names
     "unknown family": (f"{FIT} --family round", csv(GOOD), "unknown covariance family: got 'round'"),
     "unknown criterion": (f"{FIT} --criterion dic", csv(GOOD), "unknown criterion: got 'dic'"),
     "unknown rule": (f"{FIT} --rule magic", csv(GOOD), "unknown rule: got 'magic'"),
-    "learning rate of EM": (f"{FIT} --learning-rate 1", csv(GOOD), "EM has no learning rate: got 1.0"),
+    "learning rate of EM": (f"{FIT} --learning-rate 1", csv(GOOD), "rule 'em' has no learning rate: got 1.0"),
     "negative learning rate": (f"{FIT} --rule gradient --learning-rate -1", csv(GOOD), "learning_rate is not usable: got -1.0"),
     "negative tolerance": (f"{FIT} --tol -1", csv(GOOD), "tol is not usable: got -1.0"),
     # the output

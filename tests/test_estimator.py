@@ -77,7 +77,7 @@ def test_signature_is_that_of_sklearn():
     assert list(ours)[: len(theirs)] == list(theirs)
     differ = {name for name in theirs if (theirs[name].default, theirs[name].kind) != (ours[name].default, ours[name].kind)}
     assert differ == {"reg_covar", "init_params"}
-    assert list(ours)[len(theirs) :] == ["rule", "learning_rate", "n_jobs"]
+    assert list(ours)[len(theirs) :] == ["rule", "learning_rate", "fixed", "n_jobs"]
 
 
 def test_clones_and_pickles(X):
@@ -296,7 +296,7 @@ def test_a_run_that_collapsed_comes_last(monkeypatch):
     spike = mixtura.Mixture([0.9, 0.1], [[0.0], [4.0]], [[[1.0]], [[1e-4]]])
     regular = mixtura.Mixture([0.5, 0.5], [[0.0], [0.0]], [[[1.0]], [[1.0]]])  # both alike, and so they stay
     starts = iter([regular, spike])
-    monkeypatch.setattr(mixtura.estimators.gaussian_mixture, "start_of", lambda name: lambda *_: next(starts))
+    monkeypatch.setattr(mixtura.estimators.base, "start_of", lambda name: lambda *_: next(starts))
     model = GaussianMixture(2, n_init=2).fit(spiked)
     assert model.history_.runs[0] < model.history_.runs[1]
     assert model.history_.run == 0
@@ -304,10 +304,11 @@ def test_a_run_that_collapsed_comes_last(monkeypatch):
 
 
 def test_history_tells_how_it_went(X):
-    model = GaussianMixture(3, init_params="random", random_state=0, tol=1e-9, max_iter=5000).fit(X)
+    model = GaussianMixture(3, init_params="random", random_state=0, tol=1e-9, max_iter=5000, rule=mixtura.rules.EM()).fit(X)
     history = model.history_
     assert model.n_iter_ == len(model.lower_bounds_) == len(history.log_likelihoods) - 1
     assert list(history.log_likelihoods[1:]) == model.lower_bounds_
+    assert history.objectives == history.log_likelihoods and history.remaining <= 1e-9
     assert np.all(np.diff(history.log_likelihoods) > -1e-12)
     assert model.lower_bound_ == model.lower_bounds_[-1]
     assert (history.start, history.run, history.events, history.source) == ("random", 0, (), "array")
@@ -405,7 +406,7 @@ def test_learnt_attributes_are_views(X):
         ({"verbose": -1}, "verbose is not usable: got -1"),
         ({"verbose_interval": 0}, "verbose_interval is not usable: got 0"),
         ({"rule": "guess"}, "unknown rule: got 'guess'"),
-        ({"learning_rate": 0.1}, "EM has no learning rate: got 0.1"),
+        ({"learning_rate": 0.1}, "rule 'em' has no learning rate: got 0.1"),
         ({"rule": "gradient", "learning_rate": -0.1}, "learning_rate is not usable: got -0.1"),
         ({"n_jobs": 0}, "n_jobs is not a number of threads: got 0"),
         ({"weights_init": [0.5, 0.5]}, r"weights_init does not fit: got shape \(2,\), expected \(1,\)"),

@@ -12,10 +12,10 @@ from cases import overlapping, reference, some_mixture
 import mixtura
 from mixtura.errors import ConstantColumnWarning, DataError, ParameterError
 from mixtura.families import ALL, FAMILIES, Family
-from mixtura.fitting import remaining_gain
 from mixtura.rules import EM, GradientAscent, rule_of
 from mixtura.scouting import Scout
 from mixtura.starting import STARTS, start_of
+from mixtura.stopping import remaining_gain
 
 
 def test_steps_belong_together() -> None:

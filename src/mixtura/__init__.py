@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mixtura import errors, families, rules
+from mixtura.adapting import adapt
 from mixtura.fitting import Fit, Step, fit, iterate, sweep
 from mixtura.mixture import Mixture
 from mixtura.rules import gradients
@@ -16,12 +17,17 @@ from mixtura.starting import start
 from mixtura.statistics import Statistics
 
 if TYPE_CHECKING:
-    from mixtura.estimators import GaussianMixture
+    from mixtura.estimators import BayesianGaussianMixture, GaussianMixture
     from mixtura.selection import Selection, select
 
 __version__ = "0.1.0"
 
-_LATER = {"GaussianMixture": "mixtura.estimators", "select": "mixtura.selection", "Selection": "mixtura.selection"}
+_LATER = {
+    "BayesianGaussianMixture": "mixtura.estimators",
+    "GaussianMixture": "mixtura.estimators",
+    "select": "mixtura.selection",
+    "Selection": "mixtura.selection",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -34,12 +40,14 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "BayesianGaussianMixture",
     "Fit",
     "GaussianMixture",
     "Mixture",
     "Selection",
     "Statistics",
     "Step",
+    "adapt",
     "errors",
     "families",
     "fit",

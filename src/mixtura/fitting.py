@@ -4,54 +4,63 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import ArrayLike
 
-from mixtura.errors import ParameterError, RepairWarning
-from mixtura.kernels import Plan
+from mixtura import checking
+from mixtura.errors import RepairWarning
+from mixtura.families import Family
+from mixtura.kernels import Gaussians, Plan
 from mixtura.mixture import Mixture
 from mixtura.moments import Moment
-from mixtura.rules import EM, Event, Rule
+from mixtura.rules import EM, Event, Rule, Squarem, Update
+from mixtura.sources import Source
 from mixtura.statistics import Statistics
-
-NOISE = 8 * sys.float_info.epsilon  # relative changes of the likelihood below this are rounding
-TREMBLE = {8: 1e-10, 4: 1e-6}  # so are those, by bytes of a number, that go up and down: covariances at the floor are ill-conditioned
+from mixtura.stopping import TREMBLE, noise, remaining_gain, settled
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One turn of the loop: a mixture, and the statistics and likelihood measured at it.
+    """One turn of the loop: a mixture, and the statistics and likelihood of all rows measured at it.
 
-    `log_likelihood` is the mean per row in nats, `change` its gain over the step before (NaN at the start, whose number is 0), `events`
-    what happened when this mixture was made.
+    `log_likelihood` is the mean per row in nats. `objective` is what the rule climbs, also per row: the same, unless there is a prior.
+    `change` is its gain over the step before (NaN at the start, whose number is 0), `events` what happened when this mixture was made,
+    `remaining` what the rule itself expects the objective still to gain (None where it does not say), `state` what it knows besides.
     """
 
     number: int
     mixture: Mixture
     statistics: Statistics
     log_likelihood: float
+    objective: float
     change: float
     events: tuple[Event, ...]
+    remaining: float | None = None
+    state: Any = None
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """What a finished loop leaves: its best step, whether it converged, and the likelihood and (step, event) along the way."""
+    """What a finished loop leaves: its best step, whether it converged, and likelihood, objective and (step, event) along the way.
+
+    `remaining` is what the objective was estimated to have left to gain at the end, in nats per row.
+    """
 
     best: Step
     converged: bool
+    remaining: float
     n_steps: int
     log_likelihoods: tuple[float, ...]
+    objectives: tuple[float, ...]
     events: tuple[tuple[int, Event], ...]
 
     @property
     def mixture(self) -> Mixture:
-        """The mixture of greatest likelihood."""
+        """The mixture of greatest objective: of greatest likelihood, unless there is a prior."""
         return self.best.mixture
 
     @property
@@ -73,12 +82,15 @@ def sweep(mixture: Mixture, data: Any, sample_weight: ArrayLike | None = None, *
     >>> mixtura.sweep(mixture, [[-1.0], [1.0]]).counts
     array([1., 1.])
     """
-    source = mixture.source(data, sample_weight)
-    moment_kept = moment or mixture.family.moment
-    pooled = mixture.family.pooled and moment is None
-    common = mixture.family.moment.axes == 0 or moment_kept.axes == 0
+    return _sweep(mixture.gaussians, mixture.family, mixture.source(data, sample_weight), moment)
+
+
+def _sweep(gaussians: Gaussians, family: Family, source: Source, moment: Moment | None = None) -> Statistics:
+    moment_kept = moment or family.moment
+    pooled = family.pooled and moment is None
+    common = family.moment.axes == 0 or moment_kept.axes == 0
     frame = source.frame(common)
-    plan = Plan(mixture.gaussians, frame, source.dtype, (moment_kept, pooled))
+    plan = Plan(gaussians, frame, source.dtype, (moment_kept, pooled))
     statistics = plan.statistics(source.reduce(lambda block: plan.sweep(block.rows, block.weights)))
     statistics = plan.complete(statistics, source.everything(moment_kept, common) if plan.wants_total else None)
     return statistics.translate(frame.centre, frame.scale)
@@ -102,14 +114,29 @@ def iterate(
     """
     rule = EM() if rule is None else rule
     source = start.source(data, sample_weight, n_jobs)
-    mixture, state, previous = start, rule.initial(start), math.nan
-    events: tuple[Event, ...] = ()
+    previous, now = math.nan, Update(start, rule.initial(start))
     for number in itertools.count():
-        statistics = sweep(mixture, source)
+        mixture = rule.outcome(now.mixture, now.state)
+        statistics = _sweep(rule.gaussians(mixture, now.state), mixture.family, source)
+        objective = rule.objective(mixture, statistics, now.state)
+        remaining = 0.0 if number == rule.passes else now.remaining
         log_likelihood = statistics.log_likelihood / statistics.weight
-        yield Step(number, mixture, statistics, log_likelihood, log_likelihood - previous, events)
-        previous = log_likelihood
-        mixture, state, events = rule.update(mixture, statistics, state)
+        yield Step(number, mixture, statistics, log_likelihood, objective, objective - previous, now.events, remaining, now.state)
+        previous = objective
+        if rule.batch_rows is None:
+            now = rule.update(mixture, statistics, now.state)
+        else:
+            now = _pass(rule, source.batches(rule.batch_rows, [rule.seed, number]), now)
+
+
+def _pass(rule: Rule, batches: Iterable[Source], now: Update) -> Update:
+    """One pass of mini-batches, an update each; what happened in all of them, once."""
+    events: dict[Event, None] = {}
+    for batch in batches:
+        statistics = _sweep(rule.gaussians(now.mixture, now.state), now.mixture.family, batch)
+        now = rule.update(now.mixture, statistics, now.state)
+        events.update(dict.fromkeys(now.events))
+    return now._replace(events=tuple(events))
 
 
 def fit(
@@ -123,59 +150,43 @@ def fit(
     n_jobs: int | None = None,
     on_step: Callable[[Step], object] | None = None,
 ) -> Fit:
-    """Runs the loop until the estimated remaining gain is below `tol` nats per row, or `max_steps` updates are done.
+    """Runs the loop until the estimated remaining gain is below `tol` nats per row, or `max_steps` updates (passes of mini-batches) are done.
 
-    The remaining gain is Aitken's: with a the ratio of the last two changes, change * a / (1 - a) (Boehning et al. 1994). A loop that
-    creeps is thus not taken for one that has arrived. Warns (RepairWarning, once) where components had to be repaired.
+    `rule` is EM() by default, accelerated once it proves slow (rules.Squarem). The remaining gain of the objective is the rule's own
+    estimate, or Aitken's: with a the ratio of the last two changes, change * a / (1 - a) (Boehning et al. 1994). A loop that creeps is thus
+    not taken for one that has arrived. A rule that ends after so many passes is done then. Warns (RepairWarning, once) where components had
+    to be repaired.
     """
-    if not tol >= 0:
-        raise ParameterError(f"tol is not usable: got {tol!r}, expected a number >= 0 in nats per row; try 1e-6")
-    if not max_steps >= 0:
-        raise ParameterError(f"max_steps is not usable: got {max_steps!r}, expected an integer >= 0; try 1000")
+    checking.number("tol", tol, "a number >= 0 in nats per row", lambda tol: tol >= 0, 1e-6)
+    checking.whole("max_steps", max_steps, 0, 1000)
     source = start.source(data, sample_weight, n_jobs)
-    steps = iterate(source, start, rule)
-    best, trace, told, converged = None, [], [], False
+    best, steps, told, remaining = None, [], [], math.inf
     last_events: tuple[Event, ...] = ()
-    for step in itertools.islice(steps, max_steps + 1):
+    for step in itertools.islice(iterate(source, start, Squarem(EM(), tol=tol) if rule is None else rule), max_steps + 1):
         if on_step is not None:
             on_step(step)
-        trace.append(step.log_likelihood)
+        steps.append((step.log_likelihood, step.objective))
         told += [(step.number, event) for event in step.events if event not in last_events]
         last_events = step.events
         # the later one of two that differ by rounding, or the rounding would choose
-        if best is None or step.log_likelihood >= best.log_likelihood - _noise(best.log_likelihood):
+        if best is None or step.objective >= best.objective - noise(best.objective):
             best = step
-        if remaining_gain(trace, TREMBLE[source.dtype.itemsize]) <= tol:
-            converged = True
+        remaining = _remaining([objective for _, objective in steps[-4:]], step.remaining, TREMBLE[source.dtype.itemsize])
+        if remaining <= tol:
             break
     assert best is not None
     if repairs := [f"step {number}: {event.message}" for number, event in told if event.kind == "repair"]:
         more = f" (and {len(repairs) - 1} more repairs)" if len(repairs) > 1 else ""
         warnings.warn(f"a component was repaired: {repairs[0]}{more}; try fewer components or a simpler family", RepairWarning, stacklevel=2)
-    return Fit(best, converged, len(trace) - 1, tuple(trace), tuple(told))
+    log_likelihoods, objectives = zip(*steps, strict=True)
+    return Fit(best, remaining <= tol, remaining, len(steps) - 1, log_likelihoods, objectives, tuple(told))
 
 
-def remaining_gain(trace: Sequence[float], tremble: float = TREMBLE[8]) -> float:
-    """How much the likelihood will still rise, estimated from its last changes; infinite while they do not tell.
+def _remaining(trace: Sequence[float], told: float | None, tremble: float) -> float:
+    """What the objective has left to gain: what the rule says, or Aitken's estimate.
 
-    Changes of either sign, all below `tremble` (relative), are rounding: nothing is left to gain.
-
-    >>> remaining_gain([-8.0, -4.0, -2.0, -1.0])
-    1.0
+    A rule that says it may aim too far and take a step back, which is no trembling.
     """
-    if len(trace) < 3:
-        return math.inf
-    changes = [after - before for before, after in itertools.pairwise(trace[-4:])]
-    noise = _noise(trace[-1])
-    if abs(changes[-1]) <= noise and abs(changes[-2]) <= noise:
-        return 0.0
-    if len(changes) < 3:
-        return math.inf
-    if min(changes) <= 0:
-        return 0.0 if max(map(abs, changes)) <= tremble * max(1.0, abs(trace[-1])) else math.inf
-    ratio = max(changes[2] / changes[1], changes[1] / changes[0])
-    return changes[2] * ratio / (1 - ratio) if ratio < 1 else math.inf
-
-
-def _noise(log_likelihood: float) -> float:
-    return NOISE * max(1.0, abs(log_likelihood))
+    if told is None:
+        return remaining_gain(trace, tremble)
+    return 0.0 if settled(trace, tremble=0.0) else told

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -128,10 +129,15 @@ class Mixture:
         density = self.log_density(X)
         return float(np.average(density, weights=None if sample_weight is None else np.asarray(sample_weight, dtype=float)))
 
-    def answers(self, X: Any, *, component: bool = False, density: bool = False, posterior: bool = False) -> Answers:
-        """Several answers for each row from one pass; those not asked for are empty. `probability` comes with `density`."""
+    def answers(
+        self, X: Any, *, component: bool = False, density: bool = False, posterior: bool = False, gaussians: Gaussians | None = None
+    ) -> Answers:
+        """Several answers for each row from one pass; those not asked for are empty. `probability` comes with `density`.
+
+        `gaussians` are what rows are weighed with, where a rule expects others than the mixture's own (rules.Variational).
+        """
         source = self.source(X)
-        plan = Plan(self.gaussians, self.frame, source.dtype, densities=density)
+        plan = Plan(self.gaussians if gaussians is None else gaussians, self.frame, source.dtype, densities=density)
         answers = Answers.room(source.n_rows, self.K, source.dtype, component, density, posterior)
 
         def fill(block: Block) -> NDArray[Any]:
@@ -174,12 +180,12 @@ class Mixture:
             raise ParameterError(f"a {self.family.name} mixture is not always {other.name}: expected a more general family; try 'full'")
         return Mixture(self.weights, self.means, self.family.convert(self.covariances, other, self.K, self.D), other)
 
-    def save(self, path: str | Path, metadata: dict[str, Any] | None = None) -> None:
-        """Writes a safetensors file: arrays and JSON, nothing that can execute. `metadata` is kept beside them.
+    def save(self, path: str | Path, metadata: dict[str, Any] | None = None, arrays: Mapping[str, NDArray[Any]] | None = None) -> None:
+        """Writes a safetensors file: arrays and JSON, nothing that can execute. `metadata`, and more `arrays`, are kept beside its own.
 
         Raises FileError where the file cannot be written; nothing half written is left.
         """
-        tensors = {"weights": self.weights, "means": self.means, "covariances": self.covariances}
+        tensors = {**(arrays or {}), "weights": self.weights, "means": self.means, "covariances": self.covariances}
         storage.write(path, tensors, {**(metadata or {}), "family": self.family.name})
 
     @classmethod

@@ -57,6 +57,18 @@ class Moment(ABC):
         """Second moment / (rows * divisor) = covariance."""
 
     @abstractmethod
+    def rows_of_dof(self, dof: float, D: int) -> float:
+        """What an inverse Wishart (inverse gamma) prior of so many degrees of freedom counts for, in rows, at the mode of the covariance."""
+
+    @abstractmethod
+    def log_determinants(self, whiteners: Array) -> Array:
+        """log det U of whiteners (.., ...)."""
+
+    @abstractmethod
+    def trace_of_product(self, whiteners: Array, second: Array) -> Array:
+        """tr(Sigma^-1 S) of whiteners U of Sigma and second moments S, both (.., ...)."""
+
+    @abstractmethod
     def n_parameters(self, D: int) -> int:
         """Free numbers in one covariance."""
 
@@ -122,6 +134,15 @@ class _Matrix(Moment):
     def divisor(self, D: int) -> int:
         return 1
 
+    def rows_of_dof(self, dof: float, D: int) -> float:
+        return dof + D + 1
+
+    def log_determinants(self, whiteners: Array) -> Array:
+        return np.asarray(np.log(np.diagonal(whiteners, axis1=-2, axis2=-1)).sum(axis=-1))
+
+    def trace_of_product(self, whiteners: Array, second: Array) -> Array:
+        return np.asarray(((whiteners @ second) * whiteners).sum(axis=(-2, -1)))
+
     def n_parameters(self, D: int) -> int:
         return D * (D + 1) // 2
 
@@ -169,6 +190,9 @@ class _Matrix(Moment):
 class _Vector(Moment):
     """What DIAGONAL and NORM share: their numbers are variances, one by one."""
 
+    def log_determinants(self, whiteners: Array) -> Array:
+        return np.asarray(np.log(whiteners).sum(axis=-1))
+
     def floor(self, covariances: Array, reference: Array, relative: float) -> tuple[Array, NDArray[np.bool_]]:
         least = relative * reference
         low: NDArray[np.bool_] = np.asarray(covariances < least)
@@ -206,6 +230,12 @@ class _Diagonal(_Vector):
     def divisor(self, D: int) -> int:
         return 1
 
+    def rows_of_dof(self, dof: float, D: int) -> float:
+        return dof + 2
+
+    def trace_of_product(self, whiteners: Array, second: Array) -> Array:
+        return np.asarray((whiteners**2 * second).sum(axis=-1))
+
     def n_parameters(self, D: int) -> int:
         return D
 
@@ -239,6 +269,12 @@ class _Norm(_Vector):
 
     def divisor(self, D: int) -> int:
         return D
+
+    def rows_of_dof(self, dof: float, D: int) -> float:
+        return (dof + 2) / D
+
+    def trace_of_product(self, whiteners: Array, second: Array) -> Array:
+        return np.asarray(whiteners[..., 0] ** 2 * second)
 
     def n_parameters(self, D: int) -> int:
         return 1

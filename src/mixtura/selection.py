@@ -25,7 +25,7 @@ from mixtura.moments import NORM
 from mixtura.randomness import generator_of
 from mixtura.regularisation import RELATIVE_FLOOR, Regularisation, regularisation_of
 from mixtura.rules import Rule, rule_of
-from mixtura.rules.em import split
+from mixtura.rules.maximising import split
 from mixtura.scouting import Labels, Scout
 from mixtura.sources import Source
 from mixtura.sources import open as open_source
@@ -127,7 +127,7 @@ def select(
     if constant:
         warnings.warn(f"constant column {', '.join(map(repr, constant))}: it tells no components apart; try leaving it out", ConstantColumnWarning, 2)
     regularisation = regularisation_of(reg_covar)
-    grid = _Grid(scout, source, rule_of(rule, regularisation, learning_rate), regularisation, tol, max_iter, generator)
+    grid = _Grid(scout, source, rule_of(rule, regularisation, learning_rate, tol=tol), regularisation, tol, max_iter, generator)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RepairWarning)  # the status of the candidate says it
         cells = grid.fit(counts, chosen, on_progress)

@@ -24,7 +24,7 @@ from mixtura.moments import Array
 from mixtura.randomness import generator_of
 from mixtura.regularisation import Floor, Regularisation
 from mixtura.rules import EM
-from mixtura.rules.em import maximise
+from mixtura.rules.maximising import maximise
 from mixtura.scouting import Labels, Scout, one_hot, sums
 from mixtura.sources import Source
 from mixtura.sources import open as open_source

@@ -1,61 +1,31 @@
-"""GaussianMixture: scikit-learn's estimator of that name, fitted by Mixtura's loop.
-
-It translates and does no mathematics of its own: parameters become a family, a rule and starts; `fitting.fit` does the work; the fitted
-`Mixture` answers. In reading order: the warning, `History`, the estimator, the checks of its parameters.
-"""
+"""GaussianMixture: scikit-learn's estimator of that name, by maximum likelihood, fitted by Mixtura's loop."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn import exceptions
-from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from numpy.typing import ArrayLike
 
-from mixtura import errors
-from mixtura.errors import ConstantColumnWarning, ParameterError, RepairWarning
+from mixtura.errors import ParameterError, RepairWarning
+from mixtura.estimators import saving
+from mixtura.estimators.base import MixtureEstimator, Task
 from mixtura.estimators.given import Given
-from mixtura.estimators.progress import Progress
-from mixtura.families import Family, family_of
-from mixtura.fitting import Fit, fit, remaining_gain
+from mixtura.estimators.history import History
+from mixtura.estimators.stream import Stream, online_rule
+from mixtura.families import Family
+from mixtura.fitting import Step, sweep
+from mixtura.kernels import Gaussians
 from mixtura.mixture import Mixture
-from mixtura.moments import Array
-from mixtura.regularisation import Regularisation, regularisation_of
-from mixtura.rules import Event, Rule, rule_of
-from mixtura.scouting import Scout
+from mixtura.regularisation import Regularisation
+from mixtura.rules import Masks, Online, Rule, rule_of
 from mixtura.sources import ArraySource
-from mixtura.starting import check_components, check_distinct, start_of
+from mixtura.starting import check_components
 
 
-class ConvergenceWarning(errors.ConvergenceWarning, exceptions.ConvergenceWarning):  # type: ignore[misc]
-    """`max_iter` came before convergence; caught as Mixtura's warning and as scikit-learn's."""
-
-
-@dataclass(frozen=True)
-class History:
-    """How a fit came about.
-
-    `log_likelihoods` are the mean log-likelihoods per row, in nats, of the run that was kept: at its start, then after each of its `n_iter_`
-    steps. `events` are the repairs and notes of that run, each with the number of its step. `start` is the way it began: the
-    `init_params`, "given" where every parameter was, or "previous" after a warm start. `runs` holds the log-likelihood at which each of
-    the `n_init` runs ended, `run` which of them was kept (from 0). `source` is where the rows lay.
-    """
-
-    log_likelihoods: tuple[float, ...]
-    events: tuple[tuple[int, Event], ...]
-    start: str
-    run: int
-    runs: tuple[float, ...]
-    source: str = "array"
-
-
-class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
+class GaussianMixture(MixtureEstimator):
     """A Gaussian mixture p(x) = sum_k pi_k N(x | mu_k, Sigma_k) by maximum likelihood, with scikit-learn's interface.
 
     Signature, methods and attributes are those of sklearn.mixture.GaussianMixture (1.9), with N rows, D columns and K = `n_components`.
@@ -70,7 +40,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     - `fit`, `score`, `bic` and `aic` take `sample_weight`: a weight of 2 is a row twice.
     - `covariance_type` takes every family of Mixtura by name or mclust code: full (VVV), tied (EEE), diag (VVI), spherical (VII),
       tied_diag (EEI), tied_spherical (EII).
-    - `rule` says how each step is made: "em", "gradient" (with `learning_rate`), or a Rule, which brings its own regularisation.
+    - `rule` says how each step is made: "em" (accelerated once it proves slow), "map", "natural" and "gradient" (with `learning_rate`), "online",
+      "lbfgs", or a Rule, which brings its own regularisation. `fixed` keeps chosen parameters as the start has them (see rules.Fixed).
+    - `partial_fit` learns from a stream; `save` and `load` keep it, in files that execute nothing.
     - `n_jobs=None` takes every processor. The number of threads changes no bit of the result.
     - `lower_bound_` is the log-likelihood of the mixture that was kept, and `lower_bounds_[i]` that after step i + 1; scikit-learn
       reports the mixture before each step.
@@ -85,7 +57,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     Attributes: `weights_` (K,), `means_` (K, D), in the columns' units; `covariances_` and `precisions_`: full (K, D, D), tied (D, D), diag
     (K, D), spherical (K,), tied_diag (D,), tied_spherical (); `precisions_cholesky_` of the same shape, upper triangular P with
     precision = P P', or its root; `converged_`, `n_iter_`, `lower_bound_`, `lower_bounds_`; `n_features_in_`, `feature_names_in_`;
-    `mixture_` (mixtura.Mixture), `history_` (History).
+    `mixture_` (mixtura.Mixture), `history_` (History), `stream_` where `partial_fit` was used.
 
     Raises ParameterError for a parameter that makes no sense and DataError for rows that cannot be fitted; both are ValueErrors. Warns
     ConvergenceWarning, ConstantColumnWarning and RepairWarning.
@@ -99,12 +71,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     array([False])
     """
 
-    mixture_: Mixture
-    history_: History
-    converged_: bool
-    n_iter_: int
-    lower_bound_: float
-    lower_bounds_: list[float]
+    stream_: Stream
 
     def __init__(
         self,
@@ -125,6 +92,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         verbose_interval: int = 10,
         rule: str | Rule = "em",
         learning_rate: float | None = None,
+        fixed: Masks = None,
         n_jobs: int | None = None,
     ):
         self.n_components = n_components
@@ -143,239 +111,80 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.verbose_interval = verbose_interval
         self.rule = rule
         self.learning_rate = learning_rate
+        self.fixed = fixed
         self.n_jobs = n_jobs
 
-    def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Maximises sum_i w_i log p(x_i) over the rows of X (N, D), weighted by `sample_weight` (N,); `y` is ignored.
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Learns from a batch X (N, D) of a stream, weighted by `sample_weight` (N,), by stepwise EM (rules.Online); `y` is ignored.
 
-        X is an array or a pandas, polars or other table of numbers; the names of its columns are kept.
+        s <- (1 - eta_t) s + eta_t s_hat, then the M-step, with s_hat the sums of batch t at the mixture so far: nothing of a batch is kept but
+        its sums. The first batch also gives the start, unless `fit` did before; batches of some hundred rows a component or more are a good
+        size. `rule` may be an Online of your own, with other step sizes, or with forgetting for rows that drift.
 
-        Raises ParameterError and DataError; see the class for these and for what is warned of.
+        `lower_bound_` is the mean log-likelihood of the batch before it was learnt from, in nats per row: what the stream knew of it. `n_iter_`
+        counts batches. `save` keeps all of this, and a stream that goes on from the file ends with the same bits.
+
+        Raises what `fit` raises, and ParameterError for a rule that does not learn from batches.
         """
-        self._fit(X, sample_weight)
+        task = self._task()
+        rule = online_rule(self.rule, task.rule)
+        source = self._source(X, sample_weight, reset=not hasattr(self, "mixture_"))
+        stream = self.stream_ if hasattr(self, "stream_") else self._stream(source, task, rule)
+        if stream.mixture.K != self.n_components:
+            raise ParameterError(
+                f"the stream cannot go on: got n_components={self.n_components}, expected {stream.mixture.K} as before; try fit, or a new estimator"
+            )
+        statistics = sweep(stream.mixture, source)
+        self.stream_, repairs = stream.after(statistics, rule)
+        self.mixture_ = rule.outcome(self.stream_.mixture, self.stream_.state)
+        self.n_iter_, self.converged_ = self.stream_.state.batches, False
+        self.lower_bound_ = statistics.log_likelihood / statistics.weight
+        self.lower_bounds_ = [self.lower_bound_]
+        told = tuple((self.n_iter_, event) for event in repairs)
+        self.history_ = History((self.lower_bound_,), (self.lower_bound_,), np.inf, told, "stream", 0, (self.lower_bound_,))
+        if repairs:
+            warnings.warn(f"a component was repaired in batch {self.n_iter_}: {repairs[0].message}; try larger batches", RepairWarning, stacklevel=2)
         return self
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
-        """`fit`, then the component of each row of X, as `predict` gives it: (N,)."""
-        source = self._fit(X, sample_weight)
-        return self.mixture_.assign(source)
+    def save(self, path: str | Path) -> None:
+        """Writes parameters, mixture and, of a stream, its running sums to a safetensors file: nothing that can execute.
 
-    def predict(self, X: Any) -> NDArray[np.int64]:
-        """The component of greatest posterior for each row of X (N, D): (N,), the first of equals.
+        The file is a model file as `Mixture.save` and the command write them, and can be used as such.
 
-        This and the methods below raise NotFittedError before `fit`, DataError for rows that are not finite, and ValueError for other columns.
+        Raises NotFittedError before `fit`, ParameterError for a parameter that cannot be written down (a generator, say), and FileError where the
+        file cannot be written.
         """
-        return self._fitted().assign(self._source(X))
+        saving.save(self, path)
 
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """The posterior r_ik = pi_k N(x_i | mu_k, Sigma_k) / p(x_i): (N, K), rows sum to 1."""
-        return self._fitted().posterior(self._source(X))
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The estimator in a file that `save` wrote. Raises FileError, ModelFileError for a damaged or foreign file."""
+        return saving.load(cls, path)
 
-    def score_samples(self, X: Any) -> NDArray[np.float64]:
-        """log p(x_i) of each row, in nats: (N,)."""
-        return self._fitted().log_density(self._source(X))
-
-    def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
-        """The mean of log p(x_i) over rows, weighted by `sample_weight` (N,), in nats per row; `y` is ignored."""
-        log_likelihood, n = self._log_likelihood(X, sample_weight)
-        return log_likelihood / n
-
-    def bic(self, X: Any, sample_weight: ArrayLike | None = None) -> float:
-        """-2 loglik + p log n, in nats: smaller is better (mclust's has the other sign). p parameters are free, n is the sum of weights."""
-        log_likelihood, n = self._log_likelihood(X, sample_weight)
-        return -2 * log_likelihood + self.mixture_.n_parameters * float(np.log(n))
-
-    def aic(self, X: Any, sample_weight: ArrayLike | None = None) -> float:
-        """-2 loglik + 2 p, in nats: smaller is better. p parameters are free."""
-        return -2 * self._log_likelihood(X, sample_weight)[0] + 2 * self.mixture_.n_parameters
-
-    def sample(self, n_samples: int = 1) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Rows drawn from the mixture (n_samples, D), and the component of each (n_samples,), grouped by component as scikit-learn does.
-
-        Drawn by `random_state`, so an integer there gives the same rows every time. Raises ParameterError unless n_samples >= 1.
-        """
-        rows, component = self._fitted().sample(n_samples, _generator(self.random_state))
-        order = np.argsort(component, kind="stable")
-        return rows[order], component[order]
-
-    @property
-    def weights_(self) -> Array:
-        """The weights pi (K,)."""
-        return self.mixture_.weights
-
-    @property
-    def means_(self) -> Array:
-        """The means mu (K, D), in the columns' units."""
-        return self.mixture_.means
-
-    @property
-    def covariances_(self) -> Array:
-        """The covariances Sigma in the shape of their type, in squared units."""
-        return self.mixture_.covariances
-
-    @property
-    def precisions_cholesky_(self) -> Array:
-        """P with precision = P P': upper triangular, or the root of the precision where that is one number per column or component."""
-        family = self.mixture_.family
-        if family.moment.axes < 2:
-            return 1 / np.sqrt(self.covariances_)
-        upper = np.swapaxes(self.mixture_.whiteners, -1, -2)
-        return upper[0] if family.pooled else upper
-
-    @property
-    def precisions_(self) -> Array:
-        """The precisions Sigma^-1, in the shape of the covariances."""
-        P = self.precisions_cholesky_
-        return P**2 if self.mixture_.family.moment.axes < 2 else P @ np.swapaxes(P, -1, -2)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "mixture_")
-
-    def _fit(self, X: Any, sample_weight: ArrayLike | None) -> ArraySource:
-        """Runs every start, keeps the best run, tells what went wrong with it; returns the rows as they were read."""
-        task = self._task()
-        source = self._source(X, sample_weight, reset=True)
+    def _stream(self, source: ArraySource, task: Task, rule: Online) -> Stream:
+        """A stream that begins with what `fit` found, or with a start in its first batch."""
+        if hasattr(self, "mixture_"):
+            return Stream.begin(self._previous(source.D, task.family), rule)
         check_components(source, self.n_components)
-        _tell_constant_columns(source)
-        progress = Progress(self.verbose, self.verbose_interval)
-        way, starts = self._starts(source, task)
-        runs = [self._run(source, start, task, progress) for start in starts]
-        self._keep(runs, way)
-        self._tell(source)
-        return source
+        return Stream.begin(next(self._starts(source, task)[1]), rule)
 
-    def _task(self) -> Task:
-        """The parameters that say how to fit, each checked."""
-        _check_whole("max_iter", self.max_iter, 0)
-        _check_whole("n_init", self.n_init, 1)
-        _check_whole("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, 0)
-        _check_whole("verbose_interval", self.verbose_interval, 1)
-        _check_tolerance(self.tol)
-        start_of(self.init_params)
-        regularisation = regularisation_of(self.reg_covar)
-        return Task(family_of(self.covariance_type), regularisation, rule_of(self.rule, regularisation, self.learning_rate))
+    def _rule(self, regularisation: Regularisation) -> Rule:
+        return rule_of(self.rule, regularisation, self.learning_rate, self.fixed, self.tol)
 
-    def _source(self, X: Any, sample_weight: ArrayLike | None = None, *, reset: bool = False) -> ArraySource:
-        """X as a source. scikit-learn checks names, width and kind; the source checks the numbers, and names column and row."""
-        rows = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False, ensure_min_samples=2 if reset else 1)
-        names = getattr(self, "feature_names_in_", None)
-        return ArraySource(rows, sample_weight, None if names is None else [str(name) for name in names], self.n_jobs)
+    def _given(self, family: Family, D: int) -> Given:
+        return Given.of(family, self.n_components, D, self.weights_init, self.means_init, self.precisions_init)
 
-    def _starts(self, source: ArraySource, task: Task) -> tuple[str, Iterator[Mixture]]:
-        """How the runs begin, and the mixture from which each does."""
-        if self.warm_start and hasattr(self, "mixture_"):
-            return "previous", iter([self._previous(source.D, task.family)])
-        given = Given.of(task.family, self.n_components, source.D, self.weights_init, self.means_init, self.precisions_init)
-        whole = given.alone(task.family)
-        return (self.init_params, self._drawn(source, task, given)) if whole is None else ("given", iter([whole]))
+    def _begun(self, source: ArraySource, start: Mixture, rule: Rule, way: str) -> tuple[Mixture, Rule]:
+        return start, rule
 
-    def _previous(self, D: int, family: Family) -> Mixture:
-        previous = self.mixture_
-        if (previous.K, previous.D) != (self.n_components, D):
-            raise ParameterError(
-                f"warm_start cannot go on from the last fit: got {self.n_components} components and {D} columns, expected {previous.K} and "
-                f"{previous.D} as before; try warm_start=False"
-            )
-        return previous if previous.family.name == family.name else previous.to_family(family)
-
-    def _drawn(self, source: ArraySource, task: Task, given: Given) -> Iterator[Mixture]:
-        """`n_init` starts by `init_params`, all from one generator, with what is given put in."""
-        generator = _generator(self.random_state)
-        scout = Scout.of(source, generator)
-        check_distinct(len(scout.rows), self.n_components)
-        for _ in range(self.n_init):
-            yield given.put_into(start_of(self.init_params)(scout, self.n_components, task.family, task.regularisation, generator))
-
-    def _run(self, source: ArraySource, start: Mixture, task: Task, progress: Progress) -> Fit:
-        progress.begin()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RepairWarning)  # told once, of the run that wins
-            run = fit(source, start, task.rule, tol=self.tol, max_steps=self.max_iter, on_step=progress.step)
-        progress.end(run)
-        return run
-
-    def _keep(self, runs: list[Fit], start: str) -> None:
-        finals = tuple(run.log_likelihood for run in runs)
-        winner = max(range(len(runs)), key=lambda run: (not _repaired(runs[run]), finals[run]))
-        best = runs[winner]
+    def _learn(self, best: Step) -> None:
         self.mixture_ = best.mixture
-        self.converged_ = best.converged
-        self.n_iter_ = best.n_steps
-        self.lower_bound_ = best.log_likelihood
-        self.lower_bounds_ = list(best.log_likelihoods[1:])
-        self.history_ = History(best.log_likelihoods, best.events, start, winner, finals)
+        if hasattr(self, "stream_"):
+            del self.stream_  # the next one begins here
 
-    def _tell(self, source: ArraySource) -> None:
-        """Warns of repairs, and of a fit that did not converge; `max_iter=0` asks for the start alone and is no reason to."""
-        repairs = [f"step {number}: {event.message}" for number, event in self.history_.events if event.kind == "repair"]
-        if repairs:
-            more = f" (and {len(repairs) - 1} more repairs)" if len(repairs) > 1 else ""
-            _warn(f"a component was repaired: {repairs[0]}{more}; try fewer components or a simpler covariance_type", RepairWarning)
-        if not self.converged_ and self.max_iter > 0:
-            gain = remaining_gain(self.history_.log_likelihoods)
-            left = f"an estimated {gain:.2g} nats per row still to gain" if np.isfinite(gain) else "a gain still to come that cannot be estimated"
-            _warn(
-                f"the fit did not converge: got {left} after max_iter={self.max_iter} steps, expected at most tol={self.tol:g}; "
-                f"try max_iter={10 * self.max_iter}, fewer components or another init_params",
-                ConvergenceWarning,
-            )
+    def _lower_bound(self, objective: float) -> float:
+        return objective
 
-    def _fitted(self) -> Mixture:
-        check_is_fitted(self)
-        return self.mixture_
-
-    def _log_likelihood(self, X: Any, sample_weight: ArrayLike | None) -> tuple[float, float]:
-        """sum_i w_i log p(x_i) and sum_i w_i."""
-        mixture, source = self._fitted(), self._source(X, sample_weight)
-        density = mixture.log_density(source)
-        if source.weights is None:
-            return float(density.sum()), float(len(density))
-        return float(source.weights @ density), float(source.weights.sum())
-
-
-class Task(NamedTuple):
-    """What to fit, and how."""
-
-    family: Family
-    regularisation: Regularisation
-    rule: Rule
-
-
-def _repaired(run: Fit) -> bool:
-    """Whether its mixture owes its likelihood to a component held at the floor: such a maximum is most often spurious."""
-    return any(event.kind == "repair" for event in run.best.events)
-
-
-def _generator(random_state: Any) -> np.random.Generator:
-    """numpy's new generator, seeded by scikit-learn's `random_state`."""
-    if isinstance(random_state, np.random.Generator):
-        return random_state
-    try:
-        state = check_random_state(random_state)
-    except ValueError:
-        raise ParameterError(
-            f"random_state is not usable: got {random_state!r}, expected None, an integer from 0 to 2**32 - 1, a RandomState or a Generator; try 0"
-        ) from None
-    return np.random.default_rng(state.randint(2**32, size=4, dtype=np.uint32))
-
-
-def _check_whole(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ParameterError(f"{name} is not usable: got {value!r}, expected an integer >= {least}; try {max(least, 1)}")
-
-
-def _check_tolerance(tol: Any) -> None:
-    if isinstance(tol, bool) or not isinstance(tol, int | float | np.number) or not 0 <= tol < np.inf:
-        raise ParameterError(f"tol is not usable: got {tol!r}, expected a number >= 0 in nats per row; try 1e-3")
-
-
-def _tell_constant_columns(source: ArraySource) -> None:
-    constant = [f"{source.columns[j]!r}" for j in np.flatnonzero(source.profile.constant)]
-    if constant:
-        names = ", ".join(constant[:8]) + (f" and {len(constant) - 8} more" if len(constant) > 8 else "")
-        _warn(f"a column holds one value: got {names} constant, expected columns that vary; try leaving it out", ConstantColumnWarning)
-
-
-def _warn(message: str, category: type[Warning]) -> None:
-    """Warns as if from the line that called `fit`."""
-    warnings.warn(message, category, stacklevel=5)
+    @property
+    def _gaussians(self) -> Gaussians:
+        return self.mixture_.gaussians

@@ -33,7 +33,7 @@ class Progress:
         """A run has ended."""
         state = "converged" if run.converged else "did not converge"
         lapse = perf_counter() - self.started
-        self._print(f"Initialization {state}.", f" time lapse {lapse:.5f}s\t lower bound {run.log_likelihood:.5f}.")
+        self._print(f"Initialization {state}.", f" time lapse {lapse:.5f}s\t lower bound {run.best.objective:.5f}.")
 
     def _print(self, line: str, more: str = "") -> None:
         if self.level:

@@ -1,10 +1,11 @@
-"""A rule: how statistics become the next mixture. A pair of functions, as in optax; the loop in `fitting` knows nothing else."""
+"""A rule: how statistics become the next mixture. A few functions, as in optax; the loop in `fitting` knows nothing else."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from typing import Any, Literal, NamedTuple
 
+from mixtura.kernels import Gaussians
 from mixtura.mixture import Mixture
 from mixtura.statistics import Statistics
 
@@ -17,20 +18,45 @@ class Event(NamedTuple):
 
 
 class Update(NamedTuple):
-    """What a rule answers: the next mixture, what the rule needs next time, and what happened that is worth telling."""
+    """What a rule answers: the next mixture, what the rule needs next time, and what happened that is worth telling.
+
+    `remaining` is the rule's own estimate of what the objective has still to gain at that mixture, in nats per row; None leaves the
+    estimate to the loop, which looks at the objective's last changes.
+    """
 
     mixture: Mixture
     state: Any
     events: tuple[Event, ...] = ()
+    remaining: float | None = None
 
 
 class Rule(ABC):
-    """One way to learn from statistics alone."""
+    """One way to learn from statistics alone. `initial` and `update` are all that most rules say; the others have the plain answer.
+
+    A rule whose `batch_rows` is a number learns from mini-batches of so many rows, drawn anew for every pass by `seed`: an update a batch.
+    The loop then looks at all rows once a pass. After `passes` of them the rule is done; None is never.
+    """
+
+    batch_rows: int | None = None
+    passes: int | None = None
+    seed: int = 0
 
     @abstractmethod
     def initial(self, mixture: Mixture) -> Any:
-        """The state before the first update."""
+        """The state before the first update. Raises ParameterError where the rule does not apply to such a mixture."""
 
     @abstractmethod
     def update(self, mixture: Mixture, statistics: Statistics, state: Any) -> Update:
         """The next mixture from the statistics taken at this one."""
+
+    def gaussians(self, mixture: Mixture, state: Any) -> Gaussians:
+        """What rows are weighed with: the mixture's own Gaussians, or what the rule expects of them."""
+        return mixture.gaussians
+
+    def objective(self, mixture: Mixture, statistics: Statistics, state: Any) -> float:
+        """What the rule climbs, in nats per row: the mean log-likelihood, or that with the logarithm of a prior."""
+        return statistics.log_likelihood / statistics.weight
+
+    def outcome(self, mixture: Mixture, state: Any) -> Mixture:
+        """What the rule has learnt when it stands at this mixture: the mixture itself, or an average over those on the way."""
+        return mixture

@@ -55,9 +55,20 @@ class ArraySource(Source):
         """At most n rows drawn without replacement, in row order; all rows where there are no more."""
         if n >= self.n_rows:
             return self
-        chosen = np.sort(generator.choice(self.n_rows, n, replace=False, shuffle=False))
-        weights = None if self.weights is None else self.weights[chosen]
-        return ArraySource(self.X[chosen], weights, self.columns, self.n_jobs)
+        return self._chosen(np.sort(generator.choice(self.n_rows, n, replace=False, shuffle=False)))
+
+    def batches(self, rows: int, seed: Sequence[int]) -> Iterator[Source]:
+        """All rows of positive weight once, shuffled by the seed, in equal mini-batches of at most so many; they share these rows' profile."""
+        order = np.arange(self.n_rows) if self.weights is None else np.flatnonzero(self.weights)
+        np.random.default_rng(seed).shuffle(order)
+        for chosen in np.array_split(order, -(-len(order) // rows)):
+            batch = self._chosen(np.sort(chosen))
+            batch.profile = self.profile
+            yield batch
+
+    def _chosen(self, rows: NDArray[np.intp]) -> ArraySource:
+        weights = None if self.weights is None else self.weights[rows]
+        return ArraySource(self.X[rows], weights, self.columns, self.n_jobs)
 
     def _run(self, task: Callable[[Block], S]) -> Iterator[S]:
         bounds = block_bounds(*self.X.shape)

@@ -7,7 +7,7 @@ threads, and adds their sums in one order: 1 thread and 16 give the same bits.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
@@ -49,6 +49,10 @@ class Source(ABC):
     @abstractmethod
     def sample(self, n: int, generator: np.random.Generator) -> Source:
         """At most n rows drawn without replacement, in row order; all rows where there are no more."""
+
+    @abstractmethod
+    def batches(self, rows: int, seed: Sequence[int]) -> Iterator[Source]:
+        """All rows once, shuffled by the seed, in equal mini-batches of at most so many rows; they share these rows' profile and frame."""
 
     @property
     def D(self) -> int:

@@ -1,0 +1,322 @@
+"""What the estimators share: parameters checked, rows read, starts drawn, runs compared, questions answered.
+
+It translates and does no mathematics of its own: parameters become a family, a rule and starts; `fitting.fit` does the work; the fitted
+`Mixture` answers. An estimator says how each step is made and what it learns.
+"""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from mixtura import checking
+from mixtura.errors import ConstantColumnWarning, ParameterError, RepairWarning
+from mixtura.estimators.given import Given
+from mixtura.estimators.history import ConvergenceWarning, History
+from mixtura.estimators.progress import Progress
+from mixtura.families import Family, family_of
+from mixtura.fitting import Fit, Step, fit
+from mixtura.kernels import Answers, Gaussians
+from mixtura.mixture import Mixture
+from mixtura.moments import Array
+from mixtura.regularisation import Regularisation, regularisation_of
+from mixtura.rules import Rule
+from mixtura.scouting import Scout
+from mixtura.sources import ArraySource
+from mixtura.starting import check_components, check_distinct, start_of
+
+
+class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
+    """A mixture behind scikit-learn's interface. Subclasses store their parameters, these among them, and answer the abstract methods."""
+
+    n_components: int
+    covariance_type: str | Family
+    tol: float
+    reg_covar: str | float | Regularisation
+    max_iter: int
+    n_init: int
+    init_params: str
+    random_state: int | np.random.RandomState | np.random.Generator | None
+    warm_start: bool
+    verbose: int
+    verbose_interval: int
+    n_jobs: int | None
+
+    mixture_: Mixture
+    history_: History
+    converged_: bool
+    n_iter_: int
+    lower_bound_: float
+    lower_bounds_: list[float]
+
+    @abstractmethod
+    def _rule(self, regularisation: Regularisation) -> Rule:
+        """How each step is made."""
+
+    @abstractmethod
+    def _given(self, family: Family, D: int) -> Given:
+        """The parameters that the caller wants to start with."""
+
+    @abstractmethod
+    def _begun(self, source: ArraySource, start: Mixture, rule: Rule, way: str) -> tuple[Mixture, Rule]:
+        """What a run begins with, and its rule, where the start was made in this way (see History)."""
+
+    @abstractmethod
+    def _learn(self, best: Step) -> None:
+        """Keeps what was learnt, at the best step of all."""
+
+    @abstractmethod
+    def _lower_bound(self, objective: float) -> float:
+        """What is reported of an objective per row, once `_learn` is done."""
+
+    @property
+    @abstractmethod
+    def _gaussians(self) -> Gaussians:
+        """What rows are weighed with."""
+
+    def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Learns from the rows of X (N, D), weighted by `sample_weight` (N,); `y` is ignored.
+
+        X is an array or a pandas, polars or other table of numbers; the names of its columns are kept.
+
+        Raises ParameterError and DataError; see the class for these and for what is warned of.
+        """
+        self._fit(X, sample_weight)
+        return self
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
+        """`fit`, then the component of each row of X, as `predict` gives it: (N,)."""
+        source = self._fit(X, sample_weight)
+        return self._answers(source, component=True).component
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """The component of greatest posterior for each row of X (N, D): (N,), the first of equals.
+
+        This and the methods below raise NotFittedError before `fit`, DataError for rows that are not finite, and ValueError for other columns.
+        """
+        return self._answers(self._read(X), component=True).component
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """The posterior r_ik of each component for each row: (N, K), rows sum to 1."""
+        return self._answers(self._read(X), posterior=True).posterior.astype(float, copy=False)
+
+    def score_samples(self, X: Any) -> NDArray[np.float64]:
+        """log p(x_i) of each row, in nats: (N,); under variational Bayes log sum_k exp E[log pi_k N(x_i | mu_k, Sigma_k)]."""
+        return self._log_densities(self._read(X), self._gaussians)
+
+    def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
+        """The mean of `score_samples` over rows, weighted by `sample_weight` (N,), in nats per row; `y` is ignored."""
+        source = self._read(X, sample_weight)
+        return float(np.average(self._log_densities(source, self._gaussians), weights=source.weights))
+
+    def bic(self, X: Any, sample_weight: ArrayLike | None = None) -> float:
+        """-2 loglik + p log n, in nats, of `mixture_`: smaller is better (mclust's has the other sign).
+
+        p parameters are free, n is the sum of weights.
+        """
+        log_likelihood, n = self._log_likelihood(X, sample_weight)
+        return -2 * log_likelihood + self.mixture_.n_parameters * float(np.log(n))
+
+    def aic(self, X: Any, sample_weight: ArrayLike | None = None) -> float:
+        """-2 loglik + 2 p, in nats, of `mixture_`: smaller is better. p parameters are free."""
+        return -2 * self._log_likelihood(X, sample_weight)[0] + 2 * self.mixture_.n_parameters
+
+    def sample(self, n_samples: int = 1) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Rows drawn from the mixture (n_samples, D), and the component of each (n_samples,), grouped by component as scikit-learn does.
+
+        Drawn by `random_state`, so an integer there gives the same rows every time. Raises ParameterError unless n_samples >= 1.
+        """
+        rows, component = self._fitted().sample(n_samples, _generator(self.random_state))
+        order = np.argsort(component, kind="stable")
+        return rows[order], component[order]
+
+    @property
+    def weights_(self) -> Array:
+        """The weights pi (K,)."""
+        return self.mixture_.weights
+
+    @property
+    def means_(self) -> Array:
+        """The means mu (K, D), in the columns' units."""
+        return self.mixture_.means
+
+    @property
+    def covariances_(self) -> Array:
+        """The covariances Sigma in the shape of their type, in squared units."""
+        return self.mixture_.covariances
+
+    @property
+    def precisions_cholesky_(self) -> Array:
+        """P with precision = P P': upper triangular, or the root of the precision where that is one number per column or component."""
+        family = self.mixture_.family
+        if family.moment.axes < 2:
+            return 1 / np.sqrt(self.covariances_)
+        upper = np.swapaxes(self.mixture_.whiteners, -1, -2)
+        return upper[0] if family.pooled else upper
+
+    @property
+    def precisions_(self) -> Array:
+        """The precisions Sigma^-1, in the shape of the covariances."""
+        P = self.precisions_cholesky_
+        return P**2 if self.mixture_.family.moment.axes < 2 else P @ np.swapaxes(P, -1, -2)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "mixture_")
+
+    def _fit(self, X: Any, sample_weight: ArrayLike | None) -> ArraySource:
+        """Runs every start, keeps the best run, tells what went wrong with it; returns the rows as they were read."""
+        task = self._task()
+        source = self._source(X, sample_weight, reset=True)
+        check_components(source, self.n_components)
+        _tell_constant_columns(source)
+        progress = Progress(self.verbose, self.verbose_interval)
+        way, starts = self._starts(source, task)
+        runs = [self._run(source, *self._begun(source, start, task.rule, way), progress) for start in starts]
+        self._keep(runs, way)
+        self._tell(source)
+        return source
+
+    def _task(self) -> Task:
+        """The parameters that say how to fit, each checked."""
+        checking.whole("max_iter", self.max_iter, 0)
+        checking.whole("n_init", self.n_init, 1)
+        checking.whole("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, 0)
+        checking.whole("verbose_interval", self.verbose_interval, 1)
+        checking.number("tol", self.tol, "a number >= 0 in nats per row", lambda tol: 0 <= tol < np.inf, 1e-3)
+        start_of(self.init_params)
+        regularisation = regularisation_of(self.reg_covar)
+        return Task(family_of(self.covariance_type), regularisation, self._rule(regularisation))
+
+    def _source(self, X: Any, sample_weight: ArrayLike | None = None, *, reset: bool = False) -> ArraySource:
+        """X as a source. scikit-learn checks names, width and kind; the source checks the numbers, and names column and row."""
+        rows = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False, ensure_min_samples=2 if reset else 1)
+        names = getattr(self, "feature_names_in_", None)
+        return ArraySource(rows, sample_weight, None if names is None else [str(name) for name in names], self.n_jobs)
+
+    def _starts(self, source: ArraySource, task: Task) -> tuple[str, Iterator[Mixture]]:
+        """How the runs begin, and the mixture from which each does."""
+        if self.warm_start and hasattr(self, "mixture_"):
+            return "previous", iter([self._previous(source.D, task.family)])
+        given = self._given(task.family, source.D)
+        whole = given.alone(task.family)
+        return (self.init_params, self._drawn(source, task, given)) if whole is None else ("given", iter([whole]))
+
+    def _previous(self, D: int, family: Family) -> Mixture:
+        previous = self.mixture_
+        if (previous.K, previous.D) != (self.n_components, D):
+            raise ParameterError(
+                f"warm_start cannot go on from the last fit: got {self.n_components} components and {D} columns, expected {previous.K} and "
+                f"{previous.D} as before; try warm_start=False"
+            )
+        return previous if previous.family.name == family.name else previous.to_family(family)
+
+    def _drawn(self, source: ArraySource, task: Task, given: Given) -> Iterator[Mixture]:
+        """`n_init` starts by `init_params`, all from one generator, with what is given put in."""
+        generator = _generator(self.random_state)
+        scout = Scout.of(source, generator)
+        check_distinct(len(scout.rows), self.n_components)
+        for _ in range(self.n_init):
+            yield given.put_into(start_of(self.init_params)(scout, self.n_components, task.family, task.regularisation, generator))
+
+    def _run(self, source: ArraySource, start: Mixture, rule: Rule, progress: Progress) -> Fit:
+        progress.begin()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RepairWarning)  # told once, of the run that wins
+            run = fit(source, start, rule, tol=self.tol, max_steps=self.max_iter, on_step=progress.step)
+        progress.end(run)
+        return run
+
+    def _keep(self, runs: list[Fit], start: str) -> None:
+        finals = tuple(run.best.objective for run in runs)
+        winner = max(range(len(runs)), key=lambda run: (not _repaired(runs[run]), finals[run]))
+        best = runs[winner]
+        self._learn(best.best)
+        self.converged_ = best.converged
+        self.n_iter_ = best.n_steps
+        self.lower_bound_ = self._lower_bound(best.best.objective)
+        self.lower_bounds_ = [self._lower_bound(objective) for objective in best.objectives[1:]]
+        self.history_ = History(best.log_likelihoods, best.objectives, best.remaining, best.events, start, winner, finals)
+
+    def _tell(self, source: ArraySource) -> None:
+        """Warns of repairs, and of a fit that did not converge; `max_iter=0` asks for the start alone and is no reason to."""
+        repairs = [f"step {number}: {event.message}" for number, event in self.history_.events if event.kind == "repair"]
+        if repairs:
+            more = f" (and {len(repairs) - 1} more repairs)" if len(repairs) > 1 else ""
+            _warn(f"a component was repaired: {repairs[0]}{more}; try fewer components or a simpler covariance_type", RepairWarning)
+        if not self.converged_ and self.max_iter > 0:
+            gain = self.history_.remaining
+            left = f"an estimated {gain:.2g} nats per row still to gain" if np.isfinite(gain) else "a gain still to come that cannot be estimated"
+            _warn(
+                f"the fit did not converge: got {left} after max_iter={self.max_iter} steps, expected at most tol={self.tol:g}; "
+                f"try max_iter={10 * self.max_iter}, fewer components or another init_params",
+                ConvergenceWarning,
+            )
+
+    def _fitted(self) -> Mixture:
+        check_is_fitted(self)
+        return self.mixture_
+
+    def _read(self, X: Any, sample_weight: ArrayLike | None = None) -> ArraySource:
+        """The rows to be asked about, once there is something to answer with."""
+        check_is_fitted(self)
+        return self._source(X, sample_weight)
+
+    def _answers(self, source: ArraySource, **wanted: bool) -> Answers:
+        return self.mixture_.answers(source, gaussians=self._gaussians, **wanted)
+
+    def _log_densities(self, source: ArraySource, gaussians: Gaussians) -> Array:
+        return self.mixture_.answers(source, density=True, gaussians=gaussians).log_density.astype(float, copy=False)
+
+    def _log_likelihood(self, X: Any, sample_weight: ArrayLike | None) -> tuple[float, float]:
+        """sum_i w_i log p(x_i) and sum_i w_i, of the mixture."""
+        source = self._read(X, sample_weight)
+        density = self._log_densities(source, self.mixture_.gaussians)
+        if source.weights is None:
+            return float(density.sum()), float(len(density))
+        return float(source.weights @ density), float(source.weights.sum())
+
+
+class Task(NamedTuple):
+    """What to fit, and how."""
+
+    family: Family
+    regularisation: Regularisation
+    rule: Rule
+
+
+def _repaired(run: Fit) -> bool:
+    """Whether its mixture owes its likelihood to a component held at the floor: such a maximum is most often spurious."""
+    return any(event.kind == "repair" for event in run.best.events)
+
+
+def _generator(random_state: Any) -> np.random.Generator:
+    """numpy's new generator, seeded by scikit-learn's `random_state`."""
+    if isinstance(random_state, np.random.Generator):
+        return random_state
+    try:
+        state = check_random_state(random_state)
+    except ValueError:
+        raise ParameterError(
+            f"random_state is not usable: got {random_state!r}, expected None, an integer from 0 to 2**32 - 1, a RandomState or a Generator; try 0"
+        ) from None
+    return np.random.default_rng(state.randint(2**32, size=4, dtype=np.uint32))
+
+
+def _tell_constant_columns(source: ArraySource) -> None:
+    constant = [f"{source.columns[j]!r}" for j in np.flatnonzero(source.profile.constant)]
+    if constant:
+        names = ", ".join(constant[:8]) + (f" and {len(constant) - 8} more" if len(constant) > 8 else "")
+        _warn(f"a column holds one value: got {names} constant, expected columns that vary; try leaving it out", ConstantColumnWarning)
+
+
+def _warn(message: str, category: type[Warning]) -> None:
+    """Warns as if from the line that called `fit`."""
+    warnings.warn(message, category, stacklevel=5)

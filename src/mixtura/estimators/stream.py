@@ -1,0 +1,85 @@
+"""A fit that goes on batch by batch: all that it remembers of the rows, and how that is written beside the mixture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mixtura.errors import ModelFileError, ParameterError
+from mixtura.families import Family
+from mixtura.mixture import Mixture
+from mixtura.rules import Event, Online, Rule
+from mixtura.rules.maximising import State
+from mixtura.rules.online import OnlineState
+from mixtura.statistics import Statistics
+
+SUMS = ("running", "averaged")  # the statistics of a state
+ARRAYS = ("counts", "pivots", "first", "second")  # of statistics
+NUMBERS = ("rows", "weight", "log_likelihood")
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """Where a stream stands: the mixture that the next batch is swept with, the rule's state, and the repairs that were told."""
+
+    mixture: Mixture
+    state: OnlineState
+    told: frozenset[str] = frozenset()
+
+    @classmethod
+    def begin(cls, start: Mixture, rule: Online) -> Stream:
+        """No batch seen."""
+        return cls(start, rule.initial(start))
+
+    def after(self, statistics: Statistics, rule: Online) -> tuple[Stream, list[Event]]:
+        """The stream after a batch whose statistics were taken at its mixture, and the repairs that were not told before."""
+        step = rule.update(self.mixture, statistics, self.state)
+        new = [event for event in step.events if event.kind == "repair" and event.message not in self.told]
+        return Stream(step.mixture, step.state, self.told | {event.message for event in new}), new
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """The arrays to be saved, under names that begin with "stream."."""
+        mixture = {name: getattr(self.mixture, name) for name in ("weights", "means", "covariances")}
+        sums = {f"{which}.{name}": getattr(one, name) for which, one in self._sums() for name in ARRAYS}
+        return {f"stream.{name}": array for name, array in {**mixture, **sums, "reseeded": self.state.em.reseeded}.items()}
+
+    def numbers(self) -> dict[str, Any]:
+        """What goes beside the arrays, as JSON."""
+        sums = {which: {name: getattr(one, name) for name in NUMBERS} for which, one in self._sums()}
+        return {"batches": self.state.batches, "told": sorted(self.told), **sums}
+
+    @classmethod
+    def of(cls, family: Family, tensors: Mapping[str, NDArray[Any]], numbers: Mapping[str, Any]) -> Stream:
+        """The stream that was saved as these, to the last bit. Raises ModelFileError where something is missing."""
+        try:
+            weights, means, covariances = (tensors[f"stream.{name}"] for name in ("weights", "means", "covariances"))
+            mixture = Mixture.trusted(weights, means, covariances, family)
+            sums = {which: _statistics(which, family, tensors, numbers[which]) for which in SUMS if which in numbers}
+            state = OnlineState(State(tensors["stream.reseeded"]), numbers["batches"], **sums)
+            return cls(mixture, state, frozenset(numbers["told"]))
+        except (KeyError, TypeError) as error:
+            raise ModelFileError(f"the file holds no usable stream: got no {error}, expected what save wrote; try the last file that loads") from None
+
+    def _sums(self) -> Iterator[tuple[str, Statistics]]:
+        return ((which, one) for which in SUMS if (one := getattr(self.state, which)) is not None)
+
+
+def _statistics(which: str, family: Family, tensors: Mapping[str, NDArray[Any]], numbers: Mapping[str, Any]) -> Statistics:
+    sums: dict[str, Any] = {name: tensors[f"stream.{which}.{name}"] for name in ARRAYS}
+    return Statistics(family.moment, family.pooled, **{name: numbers[name] for name in NUMBERS}, **sums)
+
+
+def online_rule(rule: str | Rule, named: Rule) -> Online:
+    """The rule of a stream: the one given, where it is Online; Online's defaults with what `named`, the estimator's rule, has fixed, for "em".
+
+    Raises ParameterError for any other rule.
+    """
+    if isinstance(named, Online):
+        return named
+    if rule == "em":
+        inner = named.rule  # type: ignore[attr-defined]
+        return Online(regularisation=inner.regularisation, fixed=inner.fixed)
+    raise ParameterError(f"partial_fit cannot go by this rule: got {rule!r}, expected 'em', 'online' or an Online; try rule='online'")
