@@ -85,8 +85,8 @@ def test_objective_never_falls(family: Family, dtype: type, rule: Rule) -> None:
     falls = np.diff(values) < -rounding
     if type(rule).__name__ in CLIMBING:
         assert not falls.any() and not taken_back.any()
-    else:  # a step may be aimed too far, but then the next one takes it back
-        assert taken_back[2:][falls[:-1]].all()
+    else:  # a step may be aimed too far, but then the next one takes it back, to what was reached before
+        assert (taken_back[2:] | taken_back[1:-1])[falls[:-1]].all()
     assert values[-1] > values[0] + 0.01
 
 

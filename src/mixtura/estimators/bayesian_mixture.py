@@ -32,7 +32,8 @@ class BayesianGaussianMixture(MixtureEstimator):
     attributes are those of sklearn.mixture.BayesianGaussianMixture (1.9), with N rows and D columns. What differs, by design:
 
     - `tol` (nats per row) bounds the estimated remaining gain of the ELBO (Aitken), not the last change. scikit-learn's is of the sum over all
-      rows: its tol=1e-3 is 1e-3 / N here, but for a component that fades slowly, which is not taken for one that has arrived.
+      rows: for its tol=1e-3 take 1e-3 / N, and more steps. Components fade late, after long stretches where the ELBO is almost level, and
+      what each of them gains is some nats in all, however many rows there are.
     - `reg_covar="auto"` adds nothing: the prior regularises. A number is scikit-learn's, added to every variance in squared units.
     - `init_params="auto"` starts from the best of several short EM runs, heaviest component first. scikit-learn's four ways are there too. The
       posterior begins as if all rows had been drawn from the start.

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils.metaestimators import available_if
 
 from mixtura.errors import ParameterError, RepairWarning
 from mixtura.estimators import saving
@@ -23,6 +24,11 @@ from mixtura.regularisation import Regularisation
 from mixtura.rules import Masks, Online, Rule, rule_of
 from mixtura.sources import ArraySource
 from mixtura.starting import check_components
+
+
+def _learns_from_batches(estimator: GaussianMixture) -> bool:
+    """Whether there is a partial_fit: other rules have none, and scikit-learn asks with hasattr. Raises what says why, as its cause."""
+    return online_rule(estimator.rule) is not None
 
 
 class GaussianMixture(MixtureEstimator):
@@ -114,6 +120,7 @@ class GaussianMixture(MixtureEstimator):
         self.fixed = fixed
         self.n_jobs = n_jobs
 
+    @available_if(_learns_from_batches)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learns from a batch X (N, D) of a stream, weighted by `sample_weight` (N,), by stepwise EM (rules.Online); `y` is ignored.
 
@@ -124,10 +131,10 @@ class GaussianMixture(MixtureEstimator):
         `lower_bound_` is the mean log-likelihood of the batch before it was learnt from, in nats per row: what the stream knew of it. `n_iter_`
         counts batches. `save` keeps all of this, and a stream that goes on from the file ends with the same bits.
 
-        Raises what `fit` raises, and ParameterError for a rule that does not learn from batches.
+        Raises what `fit` raises. With a rule that does not learn from batches there is no such method (AttributeError, and why).
         """
         task = self._task()
-        rule = online_rule(self.rule, task.rule)
+        rule = online_rule(self.rule, task.regularisation, self.fixed)
         source = self._source(X, sample_weight, reset=not hasattr(self, "mixture_"))
         stream = self.stream_ if hasattr(self, "stream_") else self._stream(source, task, rule)
         if stream.mixture.K != self.n_components:

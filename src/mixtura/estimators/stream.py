@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from mixtura.errors import ModelFileError, ParameterError
 from mixtura.families import Family
 from mixtura.mixture import Mixture
-from mixtura.rules import Event, Online, Rule
+from mixtura.regularisation import Floor, Regularisation
+from mixtura.rules import Event, Masks, Online, Rule
 from mixtura.rules.maximising import State
 from mixtura.rules.online import OnlineState
 from mixtura.statistics import Statistics
@@ -72,14 +73,13 @@ def _statistics(which: str, family: Family, tensors: Mapping[str, NDArray[Any]],
     return Statistics(family.moment, family.pooled, **{name: numbers[name] for name in NUMBERS}, **sums)
 
 
-def online_rule(rule: str | Rule, named: Rule) -> Online:
-    """The rule of a stream: the one given, where it is Online; Online's defaults with what `named`, the estimator's rule, has fixed, for "em".
+def online_rule(rule: str | Rule, regularisation: Regularisation | None = None, fixed: Masks = None) -> Online:
+    """The rule of a stream: the one given, where it is Online; for "em" and "online" its defaults, with this regularisation and what is fixed.
 
     Raises ParameterError for any other rule.
     """
-    if isinstance(named, Online):
-        return named
-    if rule == "em":
-        inner = named.rule  # type: ignore[attr-defined]
-        return Online(regularisation=inner.regularisation, fixed=inner.fixed)
+    if isinstance(rule, Online):
+        return rule
+    if rule in ("em", "online"):
+        return Online(regularisation=regularisation or Floor(), fixed=fixed)
     raise ParameterError(f"partial_fit cannot go by this rule: got {rule!r}, expected 'em', 'online' or an Online; try rule='online'")

@@ -104,18 +104,27 @@ class GradientAscent(Rule):
         return state, f"learning rate halved to {self._rate(state):g}"
 
     def _step(self, mixture: Mixture, statistics: Statistics, state: _State, ground: _Ground) -> Update:
-        """Along the optimizer's direction, no further than LONGEST in any coordinate, and not below the floor."""
+        """Along the optimizer's direction, no further than LONGEST in any coordinate, and not below the floor; nowhere beyond float64."""
         here, uphill = ground.chart.to_coordinates(mixture), ground.chart.gradient(mixture, statistics).flat
         optimizer = self._optimizer
         direction, memory = optimizer.update(uphill, optimizer.init(uphill) if state.memory is None else state.memory)
         there = here.like(here.flat + np.clip(self._rate(state) * direction, -LONGEST, LONGEST))
-        moved = ground.chart.from_coordinates(there, mixture)
-        state = state._replace(memory=memory, drew_on_memory=state.memory is not None, updates=state.updates + 1)
-        covariances, collapsed = self.regularisation.apply(mixture.family, moved.covariances, ground.covariance)
-        if not collapsed.any():
-            return Update(moved, state)
-        held = Mixture(moved.weights, moved.means, covariances, mixture.family)
-        return Update(held, state, (Event("repair", "a covariance collapsed and was held at the floor"),))
+        state = state._replace(updates=state.updates + 1)
+        try:
+            moved, events = self._held(ground.chart.from_coordinates(there, mixture), ground)
+            ground.chart.to_coordinates(moved)  # the next step begins there
+        except (ParameterError, np.linalg.LinAlgError):
+            state = state._replace(memory=None, share=state.share / 2)
+            return Update(mixture, state, (Event("note", f"a step left float64 and was not made, learning rate halved to {self._rate(state):g}"),))
+        return Update(moved, state._replace(memory=memory, drew_on_memory=state.memory is not None), events)
+
+    def _held(self, moved: Mixture, ground: _Ground) -> tuple[Mixture, tuple[Event, ...]]:
+        covariances, collapsed = self.regularisation.apply(moved.family, moved.covariances, ground.covariance)
+        covariances = Fixed.of(self.fixed).keep_covariances(covariances, moved.covariances)
+        if not collapsed.any() or np.array_equal(covariances, moved.covariances):
+            return moved, ()
+        held = Mixture(moved.weights, moved.means, covariances, moved.family)
+        return held, (Event("repair", "a covariance collapsed and was held at the floor"),)
 
     @property
     def _optimizer(self) -> Optimizer:

@@ -36,6 +36,7 @@ from mixtura.rules.wishart import Wishart
 from mixtura.statistics import Statistics
 
 NEVER = -1e30  # the least log weight: a concentration near zero must not leave float32
+LEAST = 1e-2  # of the data's covariance, itself made definite by COLLINEAR: a default prior keeps nine digits where columns are collinear
 SAFE = Floor(RELATIVE_FLOOR**2)  # the prior regularises; this only keeps one too weak for float64 from ending in NaN
 
 
@@ -249,7 +250,7 @@ def _sample_covariance(family: Family, statistics: Statistics) -> Array:
     moment, everything = family.moment, statistics.total
     D, n = everything.pivots.shape[1], statistics.weight
     covariance = everything.second.reshape(moment.shape(D)) / (max(n - 1, n / 2) * moment.divisor(D))  # weights may sum to less than two rows
-    return np.asarray(moment.floor(covariance[None], statistics.data_covariance, RELATIVE_FLOOR)[0][0])
+    return np.asarray(moment.floor(covariance[None], statistics.data_covariance, LEAST)[0][0])
 
 
 def _blurred(statistics: Statistics, variance: float) -> Statistics:
