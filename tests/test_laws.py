@@ -13,7 +13,7 @@ from cases import overlapping, reference, some_mixture
 import mixtura
 from mixtura.families import ALL, FAMILIES, Family
 from mixtura.moments import MATRIX
-from mixtura.rules import EM, MAP, GradientAscent, NaturalGradient, Online, Rule, Squarem
+from mixtura.rules import EM, LBFGS, MAP, GradientAscent, NaturalGradient, Online, Rule, Squarem
 
 ALL_ROWS = 10_000  # a batch that holds them: then Online is no matter of chance
 RULES = {
@@ -23,6 +23,7 @@ RULES = {
     "NaturalGradient": NaturalGradient(0.5),
     "Online": Online(batch_rows=ALL_ROWS, average=False),
     "GradientAscent": GradientAscent(0.3),
+    "LBFGS": LBFGS(),
 }
 CLIMBING = ("EM", "MAP", "NaturalGradient", "Online")  # the others may aim too far, and take it back
 
