@@ -20,20 +20,19 @@ from mixtura.rules import EM, MAP, Fixed, GradientAscent, NaturalGradient, Onlin
 
 BATCHES, ROWS = 100, 10_000
 
-RESUME = """
-import sys
-import numpy as np
+GOING_ON = """
+import os, signal, sys
 import mixtura
 
-folder, first, last, stop = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "kill"
-model = mixtura.GaussianMixture.load(f"{folder}/stream.safetensors") if first else mixtura.GaussianMixture(4, random_state=0)
-planted = mixtura.Mixture.load(f"{folder}/planted.safetensors")
-for t in range(first, last):
-    model.partial_fit(planted.sample(500, random_state=t)[0])
-model.save(f"{folder}/stream.safetensors")
-if stop:
-    import os, signal
-    os.kill(os.getpid(), signal.SIGKILL)
+folder, dies_in = sys.argv[1], int(sys.argv[2])
+path = f"{folder}/stream.safetensors"
+rows = mixtura.Mixture.load(f"{folder}/planted.safetensors")
+model = mixtura.GaussianMixture.load(path) if os.path.exists(path) else mixtura.GaussianMixture(4, random_state=0)
+for t in range(getattr(model, "n_iter_", 0), 100):
+    model.partial_fit(rows.sample(500, random_state=t)[0])
+    if t == dies_in:
+        os.kill(os.getpid(), signal.SIGKILL)
+    model.save(path)
 """
 
 
@@ -57,21 +56,22 @@ def test_a_hundred_batches_end_near_batch_em() -> None:
 
 
 def test_killed_and_resumed_it_ends_with_the_same_bits(tmp_path: Path) -> None:
-    """A process is killed (SIGKILL) after half of the batches; another goes on from the file."""
-    planted().save(tmp_path / "planted.safetensors")
-
-    def run(*arguments: object) -> int:
-        return subprocess.run([sys.executable, "-c", RESUME, str(tmp_path), *map(str, arguments)], check=False).returncode
-
-    assert run(0, 20, "end") == 0
-    undisturbed = GaussianMixture.load(tmp_path / "stream.safetensors")
-    assert run(0, 10, "kill") == -9
-    assert GaussianMixture.load(tmp_path / "stream.safetensors").n_iter_ == 10
-    assert run(10, 20, "end") == 0
-    resumed = GaussianMixture.load(tmp_path / "stream.safetensors")
-    for name in ("weights", "means", "covariances"):
-        np.testing.assert_array_equal(getattr(resumed.mixture_, name), getattr(undisturbed.mixture_, name))
-    assert resumed.stream_.numbers() == undisturbed.stream_.numbers()
+    """One process learns from all batches; another is killed (SIGKILL) before it saves batch 50, and a third goes on from the file."""
+    ends = []
+    for folder, deaths in ((tmp_path / "straight", [-1]), (tmp_path / "broken", [50, -1])):
+        folder.mkdir()
+        planted().save(folder / "planted.safetensors")
+        for dies_in in deaths:
+            done = subprocess.run([sys.executable, "-c", GOING_ON, str(folder), str(dies_in)], check=False)
+            assert done.returncode == (-9 if dies_in >= 0 else 0)
+            assert sorted(path.name for path in folder.iterdir()) == ["planted.safetensors", "stream.safetensors"]
+            ends.append(GaussianMixture.load(folder / "stream.safetensors"))
+    straight, killed, resumed = ends
+    assert (straight.n_iter_, killed.n_iter_, resumed.n_iter_) == (BATCHES, 50, BATCHES)
+    assert resumed.stream_.numbers() == straight.stream_.numbers()
+    for name, tensor in straight.stream_.tensors().items():
+        np.testing.assert_array_equal(resumed.stream_.tensors()[name], tensor)
+    np.testing.assert_array_equal(resumed.means_, straight.means_)
 
 
 def test_every_family_resumes_to_the_bit(family: Family, dtype: type, tmp_path: Path) -> None:

@@ -74,6 +74,10 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         """Keeps what was learnt, at the best step of all."""
 
     @abstractmethod
+    def _tolerance(self, source: ArraySource) -> float:
+        """`tol`, in nats per row of these."""
+
+    @abstractmethod
     def _lower_bound(self, objective: float) -> float:
         """What is reported of an objective per row, once `_learn` is done."""
 
@@ -190,7 +194,7 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         checking.whole("n_init", self.n_init, 1)
         checking.whole("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, 0)
         checking.whole("verbose_interval", self.verbose_interval, 1)
-        checking.number("tol", self.tol, "a number >= 0 in nats per row", lambda tol: 0 <= tol < np.inf, 1e-3)
+        checking.number("tol", self.tol, "a number >= 0 in nats", lambda tol: 0 <= tol < np.inf, 1e-3)
         start_of(self.init_params)
         regularisation = regularisation_of(self.reg_covar)
         return Task(family_of(self.covariance_type), regularisation, self._rule(regularisation))
@@ -230,7 +234,7 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         progress.begin()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RepairWarning)  # told once, of the run that wins
-            run = fit(source, start, rule, tol=self.tol, max_steps=self.max_iter, on_step=progress.step)
+            run = fit(source, start, rule, tol=self._tolerance(source), max_steps=self.max_iter, on_step=progress.step)
         progress.end(run)
         return run
 
@@ -255,7 +259,7 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
             gain = self.history_.remaining
             left = f"an estimated {gain:.2g} nats per row still to gain" if np.isfinite(gain) else "a gain still to come that cannot be estimated"
             _warn(
-                f"the fit did not converge: got {left} after max_iter={self.max_iter} steps, expected at most tol={self.tol:g}; "
+                f"the fit did not converge: got {left} after max_iter={self.max_iter} steps, expected at most tol={self._tolerance(source):.3g}; "
                 f"try max_iter={10 * self.max_iter}, fewer components or another init_params",
                 ConvergenceWarning,
             )

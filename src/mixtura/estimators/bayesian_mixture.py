@@ -31,9 +31,9 @@ class BayesianGaussianMixture(MixtureEstimator):
     Components that the rows do not need get weights close to zero, so `n_components` K is a bound on their number. Signature, methods and
     attributes are those of sklearn.mixture.BayesianGaussianMixture (1.9), with N rows and D columns. What differs, by design:
 
-    - `tol` (nats per row) bounds the estimated remaining gain of the ELBO (Aitken), not the last change. scikit-learn's is of the sum over all
-      rows: for its tol=1e-3 take 1e-3 / N, and more steps. Components fade late, after long stretches where the ELBO is almost level, and
-      what each of them gains is some nats in all, however many rows there are.
+    - `tol` (nats, of the sum over all rows as in scikit-learn) bounds the estimated remaining gain of the ELBO (Aitken), not the last change.
+      Components fade late, after long stretches where the ELBO is almost level, and what each of them gains is some nats in all, however
+      many rows there are: a fit that stops too early has too many.
     - `reg_covar="auto"` adds nothing: the prior regularises. A number is scikit-learn's, added to every variance in squared units.
     - `init_params="auto"` starts from the best of several short EM runs, heaviest component first. scikit-learn's four ways are there too. The
       posterior begins as if all rows had been drawn from the start.
@@ -196,6 +196,9 @@ class BayesianGaussianMixture(MixtureEstimator):
         self.mixture_, self.beliefs_ = best.mixture, best.state
         self._weight = best.statistics.weight
         self.elbo_ = best.objective * self._weight
+
+    def _tolerance(self, source: ArraySource) -> float:
+        return self.tol / source.profile.weight
 
     def _lower_bound(self, objective: float) -> float:
         """The ELBO less what the prior and the number of rows alone decide, which scikit-learn leaves out."""

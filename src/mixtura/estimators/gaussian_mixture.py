@@ -189,6 +189,9 @@ class GaussianMixture(MixtureEstimator):
         if hasattr(self, "stream_"):
             del self.stream_  # the next one begins here
 
+    def _tolerance(self, source: ArraySource) -> float:
+        return self.tol
+
     def _lower_bound(self, objective: float) -> float:
         return objective
 
