@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import typer.main
 from typer.testing import CliRunner
 
 import mixtura
@@ -23,6 +24,7 @@ from mixtura.sources import files
 HERE = Path(__file__).parent
 FAITHFUL = HERE.parent / "examples" / "old_faithful.csv"
 COMMANDS = ("fit", "predict", "sample", "show")
+COMMANDS_OF_TYPER = typer.main.get_command(app).commands
 
 
 def run(*words, width=120):
@@ -103,6 +105,14 @@ def test_every_format_gives_the_same_fit(model, tmp_path, suffix):
     done("fit", tmp_path / f"data{suffix}", "--components", "1:4", "--family", "full,EEE,EEI", "--output", tmp_path / "out", "--quiet")
     ours, theirs = (mixtura.Mixture.load(folder / "model.safetensors") for folder in (tmp_path / "out", model))
     np.testing.assert_array_equal(ours.covariances, theirs.covariances)
+
+
+@pytest.mark.parametrize("rule", list(mixtura.rules.RULES))
+def test_every_rule_fits_and_is_offered(tmp_path, rule):
+    done("fit", FAITHFUL, "--components", "2", "--family", "full", "--rule", rule, "--output", tmp_path)
+    best = json.loads((tmp_path / "summary.json").read_text())["best"]
+    assert abs(best["log_likelihood"] + 1130.26) < 1
+    assert rule in next(one.help for one in COMMANDS_OF_TYPER["fit"].params if one.name == "rule")
 
 
 def test_columns_criterion_and_rule_are_obeyed(tmp_path):

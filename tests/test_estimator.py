@@ -303,6 +303,28 @@ def test_a_run_that_collapsed_comes_last(monkeypatch):
     assert model.history_.events == ()
 
 
+@pytest.mark.parametrize("name", list(mixtura.rules.RULES))
+def test_every_rule_by_its_name(X, name):
+    """From one start all end on one top; a prior pulls a little, and mini-batches leave a little."""
+    start = parameters_of(one_step_of_sklearn(X, "full"))
+    model = GaussianMixture(3, rule=name, tol=1e-7, max_iter=20_000, learning_rate=0.5 if name in ("gradient", "natural") else None, **start).fit(X)
+    best = GaussianMixture(3, tol=1e-9, max_iter=5000, **start).fit(X)
+    assert model.converged_ and abs(model.score(X) - best.score(X)) < {"map": 0.02, "online": 0.01}.get(name, 1e-5)
+
+
+def test_fixed_parameters_stay_at_their_init(X):
+    means = np.array([[0.0, 0.0, 0.0], [3.0, 0.0, 1.0], [0.0, 5.0, 2.0]])
+    fixed = {"means": [True, False, True], "weights": [False, False, True]}
+    with pytest.raises(ParameterError, match="fixed weights have no values: got weights_init=None"):
+        GaussianMixture(3, fixed=fixed, means_init=means).fit(X)
+    model = GaussianMixture(3, fixed=fixed, means_init=means, weights_init=[0.25, 0.25, 0.5], random_state=0, max_iter=1000).fit(X)
+    assert np.array_equal(model.means_[[0, 2]], means[[0, 2]]) and model.weights_[2] == 0.5
+    assert not np.allclose(model.means_[1], means[1], atol=1e-3)
+    for batch in np.split(X, 3):
+        model.partial_fit(batch)
+    assert np.array_equal(model.means_[[0, 2]], means[[0, 2]]) and model.weights_[2] == 0.5
+
+
 def test_history_tells_how_it_went(X):
     model = GaussianMixture(3, init_params="random", random_state=0, tol=1e-9, max_iter=5000, rule=mixtura.rules.EM()).fit(X)
     history = model.history_

@@ -21,7 +21,7 @@ from mixtura.fitting import Step, sweep
 from mixtura.kernels import Gaussians
 from mixtura.mixture import Mixture
 from mixtura.regularisation import Regularisation
-from mixtura.rules import Masks, Online, Rule, rule_of
+from mixtura.rules import Fixed, Masks, Online, Rule, rule_of
 from mixtura.sources import ArraySource
 from mixtura.starting import check_components
 
@@ -47,7 +47,8 @@ class GaussianMixture(MixtureEstimator):
     - `covariance_type` takes every family of Mixtura by name or mclust code: full (VVV), tied (EEE), diag (VVI), spherical (VII),
       tied_diag (EEI), tied_spherical (EII).
     - `rule` says how each step is made: "em" (accelerated once it proves slow), "map", "natural" and "gradient" (with `learning_rate`), "online",
-      "lbfgs", or a Rule, which brings its own regularisation. `fixed` keeps chosen parameters as the start has them (see rules.Fixed).
+      "lbfgs", or a Rule, which brings its own regularisation. `fixed` keeps chosen weights, means and covariances at their `weights_init`,
+      `means_init` and `precisions_init` (see rules.Fixed).
     - `partial_fit` learns from a stream; `save` and `load` keep it, in files that execute nothing.
     - `n_jobs=None` takes every processor. The number of threads changes no bit of the result.
     - `lower_bound_` is the log-likelihood of the mixture that was kept, and `lower_bounds_[i]` that after step i + 1; scikit-learn
@@ -179,6 +180,10 @@ class GaussianMixture(MixtureEstimator):
         return rule_of(self.rule, regularisation, self.learning_rate, self.fixed, self.tol)
 
     def _given(self, family: Family, D: int) -> Given:
+        fixed = Fixed.of(self.fixed)
+        for part, name in zip(fixed._fields, ("weights_init", "means_init", "precisions_init"), strict=True):
+            if any(getattr(fixed, part)) and getattr(self, name) is None:
+                raise ParameterError(f"fixed {part} have no values: got {name}=None, expected them for all components; try {name}=...")
         return Given.of(family, self.n_components, D, self.weights_init, self.means_init, self.precisions_init)
 
     def _begun(self, source: ArraySource, start: Mixture, rule: Rule, way: str) -> tuple[Mixture, Rule]:
