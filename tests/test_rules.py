@@ -167,6 +167,7 @@ def test_fixed_optimum_is_the_same_by_em_and_by_the_gradient(family: Family) -> 
     """Both climb the likelihood on the parameters that are left free, and never fall."""
     X = overlapping(300, 2, 3, seed=9)
     start = mixtura.start(X, 3, family, random_state=0)
+    start = mixtura.Mixture([0.2, 0.5, 0.3], start.means, start.covariances, family)  # a weight that no rows would choose
     fixed = {"weights": [False, True, False], "means": [True, False, False]}
     em = mixtura.fit(X, start, EM(fixed=fixed), tol=1e-12, max_steps=20_000)
     assert (np.diff(em.log_likelihoods) > -1e-12).all()
@@ -239,6 +240,14 @@ def test_acceleration_never_ends_below_em(decade: int) -> None:
         accelerated = mixtura.fit(source, start, Squarem(EM()), tol=1e-9, max_steps=30_000)
         assert accelerated.log_likelihood >= em.log_likelihood - 1e-7, seed
         assert accelerated.converged
+
+
+@pytest.mark.parametrize("seed", [304, 378, 608])
+def test_acceleration_does_not_wander_to_another_top(seed: int) -> None:
+    """Problems from bad starts on which extrapolations that only must not fall end elsewhere, far below EM."""
+    X, start = problem(seed)
+    em, accelerated = (mixtura.fit(X, start, rule, tol=1e-9, max_steps=30_000).log_likelihood for rule in (EM(), Squarem(EM())))
+    assert accelerated >= em - 1e-7
 
 
 def test_acceleration_needs_fewer_sweeps_and_knows_when_it_has_arrived() -> None:
