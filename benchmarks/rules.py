@@ -3,13 +3,13 @@
 Eight problems whose components overlap, one for each line of SHAPES. Rows are drawn from a mixture of K components in D columns: means
 1.5 z / sqrt(D) with z standard normal, covariances A A' with A = s (I + G / (2 sqrt D)), G standard normal and s uniform in [0.7, 1.3], of
 which the family keeps its part, and weights from a Dirichlet distribution of concentration 5. Each shape takes the first seed of 0, 1, 2, ...
-at which EM, from `mixtura.start(X, K, family, random_state=seed)`, needs LEAST sweeps or more and repairs no component. Nothing else is
-looked at, and every rule begins at the same start.
+at which EM, from `mixtura.start(X, K, family, random_state=seed)`, arrives after LEAST sweeps or more and repairs no component. Nothing else
+is looked at, and every rule begins at the same start.
 
 - **optimum**: the greatest log-likelihood that L-BFGS and Squarem, to 1e-12 nats per row, reach from where EM ends. So it is EM's.
 - **sweeps**: passes over all rows until the log-likelihood is first within NEAR of that optimum, the one at the start not counted. More
-  than the limit, LIMIT times EM's and 3,000 at least, is ">limit". What a trial that is taken back costs is counted.
-- **another top**: from where a rule arrives, or gives up, L-BFGS and Squarem go on; where that ends elsewhere, the difference is told.
+  than the limit, LIMIT times EM's and 3,000 at least, is ">limit". Steps that are taken back are counted.
+- **other top** (a star): from where a rule arrives, or gives up, L-BFGS and Squarem go on; where that ends elsewhere, the difference is told.
 - **seconds**: the same run again, each rule alone, in turns; the median of the rounds. On small data they are Python's.
 """
 
@@ -111,15 +111,11 @@ def _kept(family: str, factors: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Climb:
-    """One rule on one problem. `sweeps` is None where it did not arrive within `limit`; `above` is how far its own top lies above the optimum.
-
-    `lost` is how many of the sweeps were taken back.
-    """
+    """One rule on one problem. `sweeps` is None where it did not arrive within `limit`; `above` is how far its own top lies above the optimum."""
 
     limit: int
     sweeps: int | None
     above: float
-    lost: int
     seconds: list[float] = field(default_factory=list)
 
     @property
@@ -186,15 +182,13 @@ def measure(problem: Problem, rounds: int) -> Record:
 def climb(source: Any, start: mixtura.Mixture, rule: Rule, optimum: float, limit: int) -> Climb:
     """Until the optimum is near, the rule has nothing left to do, or the limit is met; then on to the top that lies above."""
     trace: list[float] = []
-    lost = 0
     for step in itertools.islice(mixtura.iterate(source, start, rule), limit + 1):
         trace.append(step.log_likelihood)
-        lost += any("taken back" in event.message for event in step.events)
         if step.log_likelihood >= optimum - NEAR or settled(trace, tremble=0.0) or step.remaining == 0:
             break
     arrived = step.log_likelihood >= optimum - NEAR
     above = optimum_from(source, step.mixture) - optimum
-    return Climb(limit, step.number if arrived else None, above, lost)
+    return Climb(limit, step.number if arrived else None, above)
 
 
 def seconds(source: Any, start: mixtura.Mixture, rule: Rule, sweeps: int) -> float:
