@@ -24,6 +24,7 @@ from mixtura.statistics import Statistics
 LONGEST = 1.0  # along any coordinate: a deviation of the data, or a factor e in the deviation of a component
 ROUNDING = 1e-12  # of the log-likelihood: falls below it are none
 WINDOW = 10  # steps that momentum lasts for: the climb is judged by as many together, since it ripples
+CLEAN = 4 * WINDOW  # steps without a fall before a halved rate is doubled again: longer than the estimate of what is left takes
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,10 @@ class GradientAscent(Rule):
     1e-3, which is slow: 0.1 to 1 usually climbs well.
 
     With all rows a step, one that lowers the likelihood is taken back and told as a note. The memory of earlier steps is forgotten (function
-    restart: O'Donoghue & Candes 2015, "Adaptive restart for accelerated gradient schemes", Foundations of Computational Mathematics 15); where the
-    step drew on none, the rate is halved. With mini-batches of `batch_rows` rows, drawn anew by `seed` for each pass, nothing is taken back: the
-    likelihood of one batch says nothing of the next. Give these a rate that fades, and a number of `passes`. A covariance that collapses is held
-    at the floor.
+    restart: O'Donoghue & Candes 2015, "Adaptive restart for accelerated gradient schemes", Foundations of Computational Mathematics 15); where
+    the step drew on none, the rate is halved, and doubled again after a long stretch without a fall. With mini-batches of `batch_rows` rows,
+    drawn anew by `seed` for each pass, nothing is taken back: the likelihood of one batch says nothing of the next. Give these a rate that
+    fades, and a number of `passes`. A covariance that collapses is held at the floor.
 
     Raises ParameterError for an unknown optimizer, unless learning_rate > 0, and unless batch_rows and passes are None or integers >= 1.
 
@@ -91,7 +92,9 @@ class GradientAscent(Rule):
             events = (Event("note", f"the likelihood fell: step taken back, {told}"),)
         else:
             climbed = (*state.climbed[-3 * WINDOW :], statistics.log_likelihood / statistics.weight)
-            state = state._replace(accepted=_Accepted(mixture, statistics), climbed=climbed)
+            state = state._replace(accepted=_Accepted(mixture, statistics), climbed=climbed, clean=state.clean + 1)
+            if state.share < 1 and state.clean > CLEAN:
+                state = state._replace(share=min(1.0, 2 * state.share), clean=0)
         step = self._step(mixture, statistics, state, ground)
         remaining = None if step.state.memory is None else _left(state.climbed)
         return step._replace(events=events + step.events, remaining=remaining)
@@ -100,7 +103,8 @@ class GradientAscent(Rule):
         """Without what the step remembered of those before; where it remembered nothing, it was too long."""
         if state.drew_on_memory:
             return state._replace(memory=None), "earlier steps forgotten"
-        state = state._replace(memory=None, share=state.share / 2)
+        # shorter steps gain less: what was climbed before says nothing of what is left
+        state = state._replace(memory=None, share=state.share / 2, climbed=(), clean=0)
         return state, f"learning rate halved to {self._rate(state):g}"
 
     def _step(self, mixture: Mixture, statistics: Statistics, state: _State, ground: _Ground) -> Update:
@@ -159,7 +163,7 @@ class _Accepted(NamedTuple):
 class _State(NamedTuple):
     """The ground; what the likelihood accepted, and the last values it had; the optimizer's memory, and whether the last step drew on it.
 
-    `updates` is how many there were, `share` what falls have left of the rate.
+    `updates` is how many there were, `share` what falls have left of the rate, `clean` the accepted steps since that last changed.
     """
 
     ground: _Ground | None = None
@@ -169,6 +173,7 @@ class _State(NamedTuple):
     drew_on_memory: bool = False
     updates: int = 0
     share: float = 1.0
+    clean: int = 0
 
 
 def _fell(now: Statistics, before: Statistics) -> bool:

@@ -11,9 +11,11 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from mixtura import checking
 from mixtura.errors import ParameterError
@@ -83,8 +85,9 @@ class LBFGS(Rule):
         if state.chart is None and (raised := chart.raised(mixture)) is not mixture:
             return Update(raised, state._replace(chart=chart, value=value), events + _held(chart, mixture), math.inf)
         state = state._replace(chart=chart, value=value)
-        answer = Answer(value, chart.gradient(mixture, statistics).flat) if math.isfinite(value) else None
-        there, state, remaining = self._next(mixture, answer, state, chart)
+        with _blas().limit(limits=1, user_api="blas"):
+            answer = Answer(value, chart.gradient(mixture, statistics).flat) if math.isfinite(value) else None
+            there, state, remaining = self._next(mixture, answer, state, chart)
         return Update(there, state, events + _held(chart, there), remaining)
 
     def _next(self, mixture: Mixture, answer: Answer | None, state: _State, chart: LiftedChart) -> tuple[Mixture, _State, float]:
@@ -120,6 +123,14 @@ class _State(NamedTuple):
     talk: Talk | None = None
     value: float = -math.inf
     done: bool = False
+
+
+@lru_cache
+def _blas() -> ThreadpoolController:
+    """The BLAS of NumPy and SciPy: its threads, once woken for SciPy's small products, would spin on beside the sweep's."""
+    import scipy.optimize  # noqa: F401  its BLAS must be there to be found
+
+    return ThreadpoolController()
 
 
 def _begun(chart: LiftedChart, mixture: Mixture, memory: int) -> Talk:

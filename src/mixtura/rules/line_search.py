@@ -15,6 +15,7 @@ from mixtura.rules.metric import Metric
 LONGEST = 2.0  # along any coordinate of the chart: two deviations of the data, or a factor e^2 in the deviation of a component
 SHORTER = 0.4  # of a step that is refused, at most: a parabola with its top there is lower at the end than at the beginning
 FAR = 1.0  # from the metric's origin, along any coordinate, unit or chart's: information has changed there
+CAUTION = 4  # of the last decrements the largest counts: on a plateau one or two may be small before the next direction is found
 WINDOW = 4  # iterations over which the pace is measured, and before which nothing is known of it
 ROUNDING = 8 * sys.float_info.epsilon  # of the log-likelihood: gains below it are none
 FLAT = 1e-12  # nats per row and unit: a gradient below it is rounding
@@ -119,15 +120,15 @@ class _Line:
 
 
 def left(decrements: list[float]) -> float:
-    """What is left to gain after these Newton decrements, in nats per row: the larger of the last two, and as much more as their pace promises.
+    """What is left to gain after these Newton decrements, in nats per row: the largest of the last few, and as much more as their pace promises.
 
     A decrement sees the directions that the memory knows; where it is short, decrements shrink by a factor an iteration, and add up.
 
     >>> left([2.0**-t for t in range(8)])
-    0.03125
+    0.125
     """
     if len(decrements) <= WINDOW + 1:
         return math.inf
-    now, before = max(decrements[-2:]), max(decrements[-2 - WINDOW : -WINDOW])
+    now, before = max(decrements[-CAUTION:]), max(decrements[-CAUTION - WINDOW : -WINDOW])
     pace = (now / before) ** (1 / WINDOW) if before > now > 0 else 1.0
     return now / (1 - pace) if pace < 1 else math.inf
