@@ -141,5 +141,5 @@ def _exchanged(mixture: Mixture, exchange: Exchange, scout: Scout, regularisatio
     weights[places], means[places], matrices[places] = exchange.parts
     family = mixture.family
     covariances = mixture.covariances if family.pooled else family.moment.keep(matrices) / family.moment.divisor(mixture.D)
-    covariances, _ = regularisation.apply(family, covariances, scout.reference(family.moment))
+    covariances = regularisation.hold(family, covariances, weights, mixture.D, scout.reference(family.moment))
     return Mixture.trusted(weights / weights.sum(), means, covariances, family)
