@@ -10,6 +10,7 @@ Celeux & Govaert (1995), Pattern Recognition 28, 781-793, derive them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,14 @@ class Family:
     def coupled(self) -> bool:
         """Whether components share any part of their covariances, so that none can be changed alone."""
         return self.pooled or self.constraint is not None
+
+    @property
+    def equivariance(self) -> Literal["linear", "scales", "similarities"]:
+        """The maps of rows that carry a fit along: any linear one, a scale per column, or rotations and one scale for all; always any shift."""
+        if self.moment is DIAGONAL:
+            return "scales"
+        # a linear map mixes shape and orientation: it may where both are equal, or both free
+        return "linear" if self.moment is MATRIX and self.code[1] == self.code[2] else "similarities"
 
     def shape(self, K: int, D: int) -> tuple[int, ...]:
         """The shape of the array of covariances."""

@@ -35,8 +35,9 @@ class OwnAxes(Constraint):
 
 def composed(axes: Array, spectra: Array) -> Array:
     """D B D' of axes D (.., D, D) and diagonals B (.., D), symmetric to the bit."""
-    product = (axes * spectra[..., None, :]) @ axes.swapaxes(-1, -2)
-    return np.asarray((product + product.swapaxes(-1, -2)) / 2)
+    with np.errstate(invalid="ignore"):
+        product = (axes * spectra[..., None, :]) @ axes.swapaxes(-1, -2)
+        return np.asarray((product + product.swapaxes(-1, -2)) / 2)
 
 
 OWN_AXES_EQUAL, OWN_AXES_PROPORTIONAL = OwnAxes(EQUAL), OwnAxes(PROPORTIONAL)

@@ -17,11 +17,12 @@ class EqualVolumes(Constraint):
     """|Sigma_k| is the same for all components."""
 
     def maximise(self, scatter: Array, counts: Array, previous: Array | None) -> Array:
-        """In closed form."""
+        """In closed form; NaN where a scatter is nothing but rounding, which has no shape."""
         with np.errstate(divide="ignore", invalid="ignore"):
             own = geometric_means(scatter, counts)
             volume = own.sum(axis=-1, keepdims=True) / counts.sum(axis=-1, keepdims=True)
-            return np.asarray(scatter * across(volume / own, scatter))
+            larger = np.where(own > np.finfo(float).eps * counts * volume, volume / own, np.nan)
+            return np.asarray(scatter * across(larger, scatter))
 
 
 def geometric_means(matrices: Array, counts: Array) -> Array:
