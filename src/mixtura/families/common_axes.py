@@ -71,7 +71,8 @@ def _axes(covariances: Array, counts: Array) -> Array:
     if not np.isfinite(covariances).all():
         covariances = np.where(np.isfinite(covariances), covariances, 0.0)
     traces = np.maximum(np.trace(covariances, axis1=-2, axis2=-1), np.finfo(float).tiny)
-    return np.asarray(np.linalg.eigh(((counts / traces)[..., None, None] * covariances).sum(axis=-3))[1])
+    shares = covariances / traces[..., None, None] * counts[..., None, None]
+    return np.asarray(np.linalg.eigh(shares.sum(axis=-3))[1])
 
 
 @njit(nogil=True, error_model="numpy", cache=True)

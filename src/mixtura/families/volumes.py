@@ -12,6 +12,8 @@ import numpy as np
 from mixtura.families.constraint import Constraint, across
 from mixtura.moments import Array
 
+SHAPELESS = 1e-12  # of the common volume: rows within a millionth of a deviation are equal but for rounding
+
 
 class EqualVolumes(Constraint):
     """|Sigma_k| is the same for all components."""
@@ -21,7 +23,7 @@ class EqualVolumes(Constraint):
         with np.errstate(divide="ignore", invalid="ignore"):
             own = geometric_means(scatter, counts)
             volume = own.sum(axis=-1, keepdims=True) / counts.sum(axis=-1, keepdims=True)
-            larger = np.where(own > np.finfo(float).eps * counts * volume, volume / own, np.nan)
+            larger = np.where(own > SHAPELESS * counts * volume, volume / own, np.nan)
             return np.asarray(scatter * across(larger, scatter))
 
 
