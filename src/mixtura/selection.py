@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,19 +19,22 @@ from numpy.typing import ArrayLike
 
 from mixtura.errors import ConstantColumnWarning, DataError, ParameterError, RepairWarning
 from mixtura.families import ALL, Family, family_of
-from mixtura.fitting import Fit, Step, fit
+from mixtura.fitting import Fit, Step, fit, sweep
 from mixtura.mixture import Mixture
-from mixtura.moments import NORM
+from mixtura.moments import MATRIX, NORM
 from mixtura.randomness import generator_of
 from mixtura.regularisation import RELATIVE_FLOOR, Regularisation, regularisation_of
 from mixtura.rules import Rule, rule_of
-from mixtura.rules.maximising import split
+from mixtura.rules.maximising import maximise, split
 from mixtura.scouting import Labels, Scout
 from mixtura.sources import Source
 from mixtura.sources import open as open_source
+from mixtura.statistics import Statistics
 from mixtura.starting import candidates, check_components, check_distinct, labellings, short_runs
 
 CRITERIA = ("bic", "aic")
+ROUNDING = 1e-12  # nats per row: falls below it are none
+WIDER = 2.0  # than the whole is the wider of two halves with one centre; the other is as much narrower
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +153,7 @@ class _Grid:
     def fit(self, counts: Sequence[int], families: Sequence[Family], on_progress: Callable[[Progress], object] | None) -> list[Candidate]:
         """All cells, few components before many and special families before general ones."""
         cells = [(K, family) for K in counts for family in families]
-        done: dict[tuple[int, str], Mixture] = {}
+        done: dict[tuple[int, str], _Cell] = {}
         cells_done, partitions = [], {K: self._labellings(K) for K in counts}
         for number, (K, family) in enumerate(cells):
             begun = time.perf_counter()
@@ -159,7 +162,7 @@ class _Grid:
                 continue
             tell = None if on_progress is None else _teller(on_progress, K, family, number, len(cells))
             result = self._cell(K, family, labels, done, tell)
-            done[K, family.name] = result.mixture
+            done[K, family.name] = _Cell(result, is_regular(result.best, self.source.profile.rows), self._seen(result.mixture))
             cells_done.append(_candidate(result, self.source, time.perf_counter() - begun))
         return cells_done
 
@@ -171,15 +174,47 @@ class _Grid:
         K: int,
         family: Family,
         labels: Labels,
-        done: dict[tuple[int, str], Mixture],
+        done: dict[tuple[int, str], _Cell],
         tell: Callable[[Step], object] | None,
     ) -> Fit:
+        beside = [cell for (k, _), cell in done.items() if k == K]
+        contained = [cell.fit for cell in beside if family.nests(cell.fit.mixture.family)]
         starts = candidates(self.scout, labels, K, family, self.regularisation)
-        starts += [mixture.to_family(family) for mixture in _most_general([m for (k, _), m in done.items() if k == K and family.nests(m.family)])]
-        if (K - 1, family.name) in done:
-            starts.append(_grown(done[K - 1, family.name]))
+        starts += [mixture.to_family(family) for mixture in _most_general([one.mixture for one in contained])]
+        starts += [self._like(cell, family) for cell in beside if cell.regular and not family.nests(cell.fit.mixture.family)]
+        if (fewer := done.get((K - 1, family.name))) is not None:
+            starts += _grown(fewer.fit.mixture)
+            contained.append(fewer.fit)
         begin = short_runs(starts, self.scout.source, self.regularisation)
+        found = self._fit(begin, tell)
+        best = max(contained, key=lambda one: one.log_likelihood, default=found)
+        if found.log_likelihood >= best.log_likelihood - ROUNDING:
+            return found
+        # what is contained is no worse a start than it is a mixture, so this one cannot end below it
+        return self._fit(_twice(best.mixture) if best.mixture.K < K else best.mixture.to_family(family), tell)
+
+    def _fit(self, begin: Mixture, tell: Callable[[Step], object] | None) -> Fit:
         return fit(self.source, begin, self.rule, tol=self.tol, max_steps=self.max_iter, on_step=tell)
+
+    def _seen(self, mixture: Mixture) -> Statistics:
+        """Its statistics on the scout's rows, whole second moments: what any other family needs to take over its components."""
+        return sweep(mixture, self.scout.source, moment=MATRIX)
+
+    def _like(self, cell: _Cell, family: Family) -> Mixture:
+        """The mixture of this family for another's posteriors."""
+        seen = cell.seen
+        kept = family.moment.keep(seen.scatter)
+        moved = replace(seen, moment=family.moment, pooled=family.pooled, pivots=seen.means, first=np.zeros_like(seen.first))
+        return maximise(family, replace(moved, second=kept.sum(axis=0) if family.pooled else kept), self.regularisation)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Cell:
+    """A cell that is done: its fit, whether that is regular, and its statistics on the scout's rows."""
+
+    fit: Fit
+    regular: bool
+    seen: Statistics
 
 
 def _most_general(mixtures: list[Mixture]) -> list[Mixture]:
@@ -188,14 +223,26 @@ def _most_general(mixtures: list[Mixture]) -> list[Mixture]:
     return [one for one in mixtures if not any(other.nests(one.family) for other in families if other is not one.family)]
 
 
-def _grown(mixture: Mixture) -> Mixture:
-    """One component more: the heaviest split in two."""
-    covariances = mixture.covariances
-    if not mixture.family.pooled:
-        covariances = np.concatenate([covariances, covariances[-1:]])
+def _grown(mixture: Mixture) -> list[Mixture]:
+    """One component more: the heaviest split in two, side by side, and where volumes vary into a narrow and a wide one."""
     heaviest = int(np.argmax(mixture.weights))
-    larger = Mixture(np.append(mixture.weights, 0.0), np.vstack([mixture.means, mixture.means[-1]]), covariances, mixture.family)
-    return split(larger, into=mixture.K, heaviest=heaviest)
+    grown = [split(_twice(mixture, heaviest), into=mixture.K, heaviest=heaviest)]
+    if mixture.family.code[0] == "V":
+        twins = _twice(mixture, heaviest)
+        covariances = twins.covariances.copy()
+        covariances[heaviest] /= WIDER
+        covariances[-1] *= WIDER
+        grown.append(Mixture(twins.weights, twins.means, covariances, mixture.family))
+    return grown
+
+
+def _twice(mixture: Mixture, k: int = -1) -> Mixture:
+    """The same distribution with component k (the heaviest) as two equal ones of half its weight."""
+    k = int(np.argmax(mixture.weights)) if k < 0 else k
+    weights = np.append(mixture.weights, mixture.weights[k] / 2)
+    weights[k] /= 2
+    covariances = mixture.covariances if mixture.family.pooled else np.concatenate([mixture.covariances, mixture.covariances[[k]]])
+    return Mixture(weights, np.vstack([mixture.means, mixture.means[k]]), covariances, mixture.family)
 
 
 def _teller(on_progress: Callable[[Progress], object], K: int, family: Family, cell: int, cells: int) -> Callable[[Step], object]:
