@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura.errors import ConstantColumnWarning, DataError, ParameterError, RepairWarning
+from mixtura.exchange import merge
 from mixtura.families import ALL, Family, family_of
 from mixtura.fitting import Fit, Step, fit, sweep
 from mixtura.mixture import Mixture
@@ -34,6 +35,7 @@ from mixtura.starting import candidates, check_components, check_distinct, label
 
 CRITERIA = ("bic", "aic")
 ROUNDING = 1e-12  # nats per row: falls below it are none
+HOPE = 0.02  # nats per row that more than a few steps of EM may still gain
 WIDER = 2.0  # than the whole is the wider of two halves with one centre; the other is as much narrower
 
 
@@ -151,50 +153,72 @@ class _Grid:
     generator: np.random.Generator
 
     def fit(self, counts: Sequence[int], families: Sequence[Family], on_progress: Callable[[Progress], object] | None) -> list[Candidate]:
-        """All cells, few components before many and special families before general ones."""
-        cells = [(K, family) for K in counts for family in families]
+        """All cells, few components before many and special families before general ones; then once more, for what the later ones found."""
+        cells, partitions = [(K, family) for K in counts for family in families], {K: self._labellings(K) for K in counts}
         done: dict[tuple[int, str], _Cell] = {}
-        cells_done, partitions = [], {K: self._labellings(K) for K in counts}
-        for number, (K, family) in enumerate(cells):
-            begun = time.perf_counter()
-            if (labels := partitions[K]) is None:
-                cells_done.append(_unfitted(K, family, self.source.D))
-                continue
-            tell = None if on_progress is None else _teller(on_progress, K, family, number, len(cells))
-            result = self._cell(K, family, labels, done, tell)
-            done[K, family.name] = _Cell(result, is_regular(result.best, self.source.profile.rows), self._seen(result.mixture))
-            cells_done.append(_candidate(result, self.source, time.perf_counter() - begun))
-        return cells_done
+        for turn in (self._first, self._again):
+            for number, (K, family) in enumerate(cells):
+                if (labels := partitions[K]) is None:
+                    continue
+                begun = time.perf_counter()
+                tell = None if on_progress is None else _teller(on_progress, K, family, number, len(cells))
+                own = done.get((K, family.name))
+                cell = turn(K, family, labels, done, tell)
+                seconds = time.perf_counter() - begun + (own.seconds if own else 0.0)
+                done[K, family.name] = replace(cell, seconds=seconds)
+        return [
+            _candidate(done[K, family.name].fit, self.source, done[K, family.name].seconds)
+            if (K, family.name) in done
+            else _unfitted(K, family, self.source.D)
+            for K, family in cells
+        ]
 
     def _labellings(self, K: int) -> Labels | None:
         return labellings(self.scout, K, self.generator) if K <= len(self.scout.rows) else None
 
-    def _cell(
-        self,
-        K: int,
-        family: Family,
-        labels: Labels,
-        done: dict[tuple[int, str], _Cell],
-        tell: Callable[[Step], object] | None,
-    ) -> Fit:
+    def _first(self, K: int, family: Family, labels: Labels, done: Done, tell: Tell) -> _Cell:
+        """The best that partitions and the cells before this one lead to."""
         beside = [cell for (k, _), cell in done.items() if k == K]
-        contained = [cell.fit for cell in beside if family.nests(cell.fit.mixture.family)]
+        nested = [cell.fit.mixture for cell in beside if family.nests(cell.fit.mixture.family)]
         starts = candidates(self.scout, labels, K, family, self.regularisation)
-        starts += [mixture.to_family(family) for mixture in _most_general([one.mixture for one in contained])]
+        starts += [mixture.to_family(family) for mixture in _most_general(nested)]
         starts += [self._like(cell, family) for cell in beside if cell.regular and not family.nests(cell.fit.mixture.family)]
         if (fewer := done.get((K - 1, family.name))) is not None:
             starts += _grown(fewer.fit.mixture)
-            contained.append(fewer.fit)
         begin = short_runs(starts, self.scout.source, self.regularisation)
-        found = self._fit(begin, tell)
-        best = max(contained, key=lambda one: one.log_likelihood, default=found)
-        if found.log_likelihood >= best.log_likelihood - ROUNDING:
-            return found
-        # what is contained is no worse a start than it is a mixture, so this one cannot end below it
-        return self._fit(_twice(best.mixture) if best.mixture.K < K else best.mixture.to_family(family), tell)
+        return self._no_worse(self._fit(begin, len(done), tell), done, tell)
 
-    def _fit(self, begin: Mixture, tell: Callable[[Step], object] | None) -> Fit:
-        return fit(self.source, begin, self.rule, tol=self.tol, max_steps=self.max_iter, on_step=tell)
+    def _again(self, K: int, family: Family, labels: Labels, done: Done, tell: Tell) -> _Cell:
+        """What the cells fitted after this one lead to, where it is better."""
+        own, latest = done[K, family.name], max(cell.number for cell in done.values()) + 1
+        later = {key: cell for key, cell in done.items() if cell.number > own.number and cell.regular}
+        starts = [self._like(cell, family) for (k, name), cell in later.items() if k == K and name != family.name]
+        if (fewer := later.get((K - 1, family.name))) is not None:
+            starts += _grown(fewer.fit.mixture)
+        if (more := later.get((K + 1, family.name))) is not None:
+            starts.append(merge(more.fit.mixture, self.regularisation, self.scout.reference(family.moment)))
+        if starts:
+            begin = short_runs(starts, self.scout.source, self.regularisation)
+            if self._seen(begin).mean_log_likelihood > own.seen.mean_log_likelihood - HOPE:
+                found = self._fit(begin, latest, tell)
+                if found.regular >= own.regular and found.fit.log_likelihood > own.fit.log_likelihood + ROUNDING:
+                    own = found
+        return self._no_worse(own, done, tell)
+
+    def _no_worse(self, cell: _Cell, done: Done, tell: Tell) -> _Cell:
+        """The cell, or one as good as the best of those whose mixtures it contains: of a special family, or of one component less."""
+        mixture = cell.fit.mixture
+        contained = [one.fit for (k, _), one in done.items() if k == mixture.K and mixture.family.nests(one.fit.mixture.family)]
+        contained += [one.fit for key, one in done.items() if key == (mixture.K - 1, mixture.family.name)]
+        best = max(contained, key=lambda one: one.log_likelihood, default=cell.fit)
+        if cell.fit.log_likelihood >= best.log_likelihood - ROUNDING:
+            return cell
+        same = _twice(best.mixture) if best.mixture.K < mixture.K else best.mixture.to_family(mixture.family)
+        return self._fit(same, max(one.number for one in done.values()) + 1, tell)
+
+    def _fit(self, begin: Mixture, number: int, tell: Tell) -> _Cell:
+        found = fit(self.source, begin, self.rule, tol=self.tol, max_steps=self.max_iter, on_step=tell)
+        return _Cell(found, is_regular(found.best, self.source.profile.rows), self._seen(found.mixture), number)
 
     def _seen(self, mixture: Mixture) -> Statistics:
         """Its statistics on the scout's rows, whole second moments: what any other family needs to take over its components."""
@@ -210,11 +234,17 @@ class _Grid:
 
 @dataclass(frozen=True, eq=False)
 class _Cell:
-    """A cell that is done: its fit, whether that is regular, and its statistics on the scout's rows."""
+    """A cell that is done: its fit, whether that is regular, its statistics on the scout's rows, and the how-manieth fit it was."""
 
     fit: Fit
     regular: bool
     seen: Statistics
+    number: int
+    seconds: float = 0.0
+
+
+Done = dict[tuple[int, str], _Cell]
+Tell = Callable[[Step], object] | None
 
 
 def _most_general(mixtures: list[Mixture]) -> list[Mixture]:

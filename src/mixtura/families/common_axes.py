@@ -25,9 +25,9 @@ from mixtura.families.proportional import PROPORTIONAL
 from mixtura.families.volumes import EQUAL_VOLUMES
 from mixtura.moments import Array
 
-SWEEPS = 100  # over all planes, at most; four to ten are usual, two where the previous axes are known
+SWEEPS, MORE = 40, 8  # over all planes, at most, and where previous axes are known: EM goes on from there anyway
 TURNS = 20  # in one plane, at most
-STILL = 1e-9  # radians: when all planes turn by less, what is left to gain is beyond rounding
+STILL = 1e-8  # radians: when all planes turn by less, what is left to gain is beyond rounding
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,19 @@ class CommonAxes(Constraint):
         if not np.isfinite(scatter).all():
             return np.full_like(scatter, np.nan)
         if previous is not None:
-            return self._from(_axes(previous, counts), scatter, counts)[0]
+            return self._from(_axes(previous, counts), scatter, counts, MORE)[0]
         columns = np.broadcast_to(np.eye(scatter.shape[-1]), scatter.shape[:-3] + scatter.shape[-2:])
-        one, best = self._from(columns, scatter, counts)
-        other, value = self._from(_axes(self.contained.maximise(scatter, counts, None), counts), scatter, counts)
+        one, best = self._from(columns, scatter, counts, SWEEPS)
+        other, value = self._from(_axes(self.contained.maximise(scatter, counts, None), counts), scatter, counts, SWEEPS)
         return np.where((value < best)[..., None, None, None], other, one)
 
-    def _from(self, axes: Array, scatter: Array, counts: Array) -> tuple[Array, Array]:
+    def _from(self, axes: Array, scatter: Array, counts: Array, sweeps: int) -> tuple[Array, Array]:
         """The covariances where turning from these axes (.., D, D) ends, and the criterion (..) there."""
         turned = np.array(axes)
         seen = axes.swapaxes(-1, -2)[..., None, :, :] @ scatter @ axes[..., None, :, :]
         K, D = counts.shape[-1], scatter.shape[-1]
         volumes = self.spectra is EQUAL_VOLUMES
-        _turn(seen.reshape(-1, K, D, D), counts.reshape(-1, K), turned.reshape(-1, D, D), volumes)
+        _turn(seen.reshape(-1, K, D, D), counts.reshape(-1, K), turned.reshape(-1, D, D), volumes, sweeps)
         diagonals = np.maximum(np.diagonal(seen, axis1=-2, axis2=-1), 0.0)
         spectra = self.spectra.maximise(diagonals, counts, None)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -76,13 +76,13 @@ def _axes(covariances: Array, counts: Array) -> Array:
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def _turn(seen, counts, axes, volumes):  # type: ignore[no-untyped-def]
+def _turn(seen, counts, axes, volumes, sweeps):  # type: ignore[no-untyped-def]
     """For every problem: turns axes (D, D) and what is seen along them, D' W_k D (K, D, D), until all planes are still."""
     problems, K, D, _ = seen.shape
     weights, halves, between, middles = np.empty(K), np.empty(K), np.empty(K), np.empty(K)
     for p in range(problems):
         W, n, Q = seen[p], counts[p], axes[p]
-        for _ in range(SWEEPS):
+        for _ in range(sweeps):
             largest = 0.0
             for i in range(D - 1):
                 for j in range(i + 1, D):
