@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura.errors import ConstantColumnWarning, DataError, ParameterError, RepairWarning
-from mixtura.exchange import merge
+from mixtura.exchange import merge, promise
 from mixtura.families import ALL, Family, family_of
 from mixtura.fitting import Fit, Step, fit, sweep
 from mixtura.mixture import Mixture
@@ -36,6 +36,7 @@ from mixtura.starting import candidates, check_components, check_distinct, label
 CRITERIA = ("bic", "aic")
 ROUNDING = 1e-12  # nats per row: falls below it are none
 HOPE = 0.02  # nats per row that more than a few steps of EM may still gain
+SHORT_RUNS = ((3, 6), (6, 3), (9, 1))  # steps of the candidates, and how many go on: longer than a start's, since no exchanges follow
 WIDER = 2.0  # than the whole is the wider of two halves with one centre; the other is as much narrower
 
 
@@ -185,7 +186,7 @@ class _Grid:
         starts += [self._like(cell, family) for cell in beside if cell.regular and not family.nests(cell.fit.mixture.family)]
         if (fewer := done.get((K - 1, family.name))) is not None:
             starts += _grown(fewer.fit.mixture)
-        begin = short_runs(starts, self.scout.source, self.regularisation)
+        begin = self._best_of(starts)
         return self._no_worse(self._fit(begin, len(done), tell), done, tell)
 
     def _again(self, K: int, family: Family, labels: Labels, done: Done, tell: Tell) -> _Cell:
@@ -198,12 +199,21 @@ class _Grid:
         if (more := later.get((K + 1, family.name))) is not None:
             starts.append(merge(more.fit.mixture, self.regularisation, self.scout.reference(family.moment)))
         if starts:
-            begin = short_runs(starts, self.scout.source, self.regularisation)
+            begin = self._best_of(starts)
             if self._seen(begin).mean_log_likelihood > own.seen.mean_log_likelihood - HOPE:
                 found = self._fit(begin, latest, tell)
                 if found.regular >= own.regular and found.fit.log_likelihood > own.fit.log_likelihood + ROUNDING:
                     own = found
         return self._no_worse(own, done, tell)
+
+    def _best_of(self, starts: list[Mixture]) -> Mixture:
+        """The most promising after short runs; those on the way to an optimum that is not regular come last, however likely."""
+
+        def worth(step: Step) -> tuple[bool, float]:
+            promising, log_likelihood = promise(step)
+            return promising and is_regular(step, self.scout.source.profile.rows), log_likelihood
+
+        return short_runs(starts, self.scout.source, self.regularisation, SHORT_RUNS, worth)
 
     def _no_worse(self, cell: _Cell, done: Done, tell: Tell) -> _Cell:
         """The cell, or one as good as the best of those whose mixtures it contains: of a special family, or of one component less."""
@@ -254,15 +264,16 @@ def _most_general(mixtures: list[Mixture]) -> list[Mixture]:
 
 
 def _grown(mixture: Mixture) -> list[Mixture]:
-    """One component more: the heaviest split in two, side by side, and where volumes vary into a narrow and a wide one."""
-    heaviest = int(np.argmax(mixture.weights))
-    grown = [split(_twice(mixture, heaviest), into=mixture.K, heaviest=heaviest)]
-    if mixture.family.code[0] == "V":
-        twins = _twice(mixture, heaviest)
-        covariances = twins.covariances.copy()
-        covariances[heaviest] /= WIDER
-        covariances[-1] *= WIDER
-        grown.append(Mixture(twins.weights, twins.means, covariances, mixture.family))
+    """One component more: each in turn split in two, side by side, and where volumes vary into a narrow and a wide one."""
+    grown = []
+    for k in range(mixture.K):
+        twins = _twice(mixture, k)
+        grown.append(split(twins, into=mixture.K, heaviest=k))
+        if mixture.family.code[0] == "V":
+            covariances = twins.covariances.copy()
+            covariances[k] /= WIDER
+            covariances[-1] *= WIDER
+            grown.append(Mixture(twins.weights, twins.means, covariances, mixture.family))
     return grown
 
 
@@ -309,10 +320,13 @@ def is_regular(step: Step, rows: int) -> bool:
     mixture, statistics = step.mixture, step.statistics
     if mixture.K == 1:
         return True
-    enough = statistics.counts * (rows / statistics.weight) >= mixture.D + 1 - 1e-9
+    if not (statistics.counts * (rows / statistics.weight) >= mixture.D + 1 - 1e-9).all():
+        return False
+    if mixture.family.constraint is not None and any(event.kind == "repair" for event in step.events):
+        return False  # held above the floor, not at it: see Family.maximise_above
     # a hair above the floor, where a clipped eigenvalue sits
     floored = mixture.family.moment.floor(mixture.covariances, statistics.data_covariance, RELATIVE_FLOOR * (1 + 1e-3))[1]
-    return bool(enough.all() and not floored.any())
+    return not floored.any()
 
 
 def _counts(n_components: int | Iterable[int]) -> list[int]:
