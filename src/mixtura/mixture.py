@@ -184,7 +184,7 @@ class Mixture:
         other = family_of(family)
         if not other.nests(self.family):
             raise ParameterError(f"a {self.family.name} mixture is not always {other.name}: expected a more general family; try 'full'")
-        return Mixture(self.weights, self.means, self.family.convert(self.covariances, other, self.K, self.D), other)
+        return Mixture.trusted(self.weights, self.means, self.family.convert(self.covariances, other, self.K, self.D), other)
 
     def save(self, path: str | Path, metadata: dict[str, Any] | None = None, arrays: Mapping[str, NDArray[Any]] | None = None) -> None:
         """Writes a safetensors file: arrays and JSON, nothing that can execute. `metadata`, and more `arrays`, are kept beside its own.
@@ -223,6 +223,8 @@ class Mixture:
         """Whether the covariances are those of the family that are nearest to them, but for what a file or a caller rounds."""
         apart = self.family.matrices(self.covariances - self.family.project(self.covariances, self.weights, self.D), self.K, self.D)
         deviations = np.sqrt(np.diagonal(self.matrices, axis1=1, axis2=2))
+        if self.family.equivariance == "similarities":  # axes at right angles are as exact as the widest column
+            deviations = np.broadcast_to(deviations.max(axis=1, keepdims=True), deviations.shape)
         return bool((np.abs(apart) <= ROUNDING * deviations[:, :, None] * deviations[:, None, :]).all())
 
     def _first_singular(self) -> str:

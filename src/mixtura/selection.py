@@ -30,8 +30,8 @@ from mixtura.rules.maximising import maximise, split
 from mixtura.scouting import Labels, Scout
 from mixtura.sources import Source
 from mixtura.sources import open as open_source
-from mixtura.statistics import Statistics
 from mixtura.starting import candidates, check_components, check_distinct, labellings, short_runs
+from mixtura.statistics import Statistics
 
 CRITERIA = ("bic", "aic")
 ROUNDING = 1e-12  # nats per row: falls below it are none
@@ -158,6 +158,7 @@ class _Grid:
         cells, partitions = [(K, family) for K in counts for family in families], {K: self._labellings(K) for K in counts}
         done: dict[tuple[int, str], _Cell] = {}
         for turn in (self._first, self._again):
+            on_progress = None if turn == self._again else on_progress  # a cell is told once
             for number, (K, family) in enumerate(cells):
                 if (labels := partitions[K]) is None:
                     continue

@@ -32,10 +32,10 @@ STILL = 1e-8  # radians: when all planes turn by less, what is left to gain is b
 
 @dataclass(frozen=True)
 class CommonAxes(Constraint):
-    """The diagonals B_k obey `spectra`, FREE or EQUAL_VOLUMES; without previous axes, those of the best of `contained` are tried, and the columns'."""
+    """The diagonals B_k obey `spectra`, FREE or EQUAL_VOLUMES. Without previous axes the columns' are tried, and those of what is `contained`."""
 
     spectra: Constraint
-    contained: Constraint
+    contained: tuple[Constraint, ...]
 
     def maximise(self, scatter: Array, counts: Array, previous: Array | None) -> Array:
         """Plane by plane; never worse than the families that are contained."""
@@ -44,9 +44,13 @@ class CommonAxes(Constraint):
         if previous is not None:
             return self._from(_axes(previous, counts), scatter, counts, MORE)[0]
         columns = np.broadcast_to(np.eye(scatter.shape[-1]), scatter.shape[:-3] + scatter.shape[-2:])
-        one, best = self._from(columns, scatter, counts, SWEEPS)
-        other, value = self._from(_axes(self.contained.maximise(scatter, counts, None), counts), scatter, counts, SWEEPS)
-        return np.where((value < best)[..., None, None, None], other, one)
+        found, least = self._from(columns, scatter, counts, SWEEPS)
+        for constraint in self.contained:
+            axes = _axes(constraint.maximise(scatter, counts, None), counts)
+            other, value = self._from(axes, scatter, counts, SWEEPS)
+            better = value < least
+            found, least = np.where(better[..., None, None, None], other, found), np.where(better, value, least)
+        return found
 
     def _from(self, axes: Array, scatter: Array, counts: Array, sweeps: int) -> tuple[Array, Array]:
         """The covariances where turning from these axes (.., D, D) ends, and the criterion (..) there."""
@@ -62,8 +66,8 @@ class CommonAxes(Constraint):
         return composed(turned[..., None, :, :], spectra), value
 
 
-COMMON_AXES = CommonAxes(FREE, PROPORTIONAL)
-COMMON_AXES_EQUAL_VOLUMES = CommonAxes(EQUAL_VOLUMES, EQUAL)
+COMMON_AXES_EQUAL_VOLUMES = CommonAxes(EQUAL_VOLUMES, (EQUAL,))
+COMMON_AXES = CommonAxes(FREE, (PROPORTIONAL, COMMON_AXES_EQUAL_VOLUMES))
 
 
 def _axes(covariances: Array, counts: Array) -> Array:

@@ -9,10 +9,14 @@ equal. A scatter that is a diagonal (.., K, D) stands for a diagonal matrix. Cel
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixtura.moments import Array
+
+Number = TypeVar("Number", bound=np.generic)
 
 
 class Constraint(ABC):
@@ -45,7 +49,7 @@ class Equal(Constraint):
         return np.asarray(np.broadcast_to(shared, scatter.shape))
 
 
-def across(of_components: Array, scatter: Array) -> Array:
+def across(of_components: NDArray[Number], scatter: Array) -> NDArray[Number]:
     """Numbers (.., K) with the further axes of scatter (.., K, ...)."""
     return of_components.reshape(of_components.shape + (1,) * (scatter.ndim - of_components.ndim))
 

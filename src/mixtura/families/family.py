@@ -15,11 +15,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.families.constraint import Constraint, across
+from mixtura.families.constraint import EQUAL, Constraint, across
 from mixtura.moments import DIAGONAL, MATRIX, NORM, Array, Moment
 
 COARSE = 4.0  # the factor between ridges that are tried: the same one should serve from step to step
-RIDGES = 40  # at most; the bound in `_above` needs 25 where a component holds no more than a rounding error
+RIDGES = 26  # at most: what the bound in `_above` needs where a component holds no more than 1e-12 of the rows
 
 
 @dataclass(frozen=True)
@@ -103,21 +103,24 @@ class Family:
         """The maximiser for scatters W_k + n_k s R, of the least s = relative, 4 relative, ... for which no covariance is below relative R.
 
         It is in the family, as equivariant as the family is, and there always is one. At the maximum for scatters of at least n_k s R, a common
-        scale being free, sum_k n_k tr(Sigma_k^-1 s R) <= n D, so that Sigma_k >= (n_k / n) (s / D) R.
+        scale being free, sum_k n_k tr(Sigma_k^-1 s R) <= n D, so that Sigma_k >= (n_k / n) (s / D) R. Only where units differ so much that axes
+        at right angles are beyond float64 there is none: then one covariance for all, which is in every such family.
         """
         covariances, floor = covariances.copy(), relative
         for _ in range(RIDGES):
             low = self._below(covariances, reference, relative).any(axis=-1)
             if not low.any():
-                break
+                return covariances
             padded = scatter[low] + across(counts, scatter)[low] * (floor * (1 + 1e-9) * reference)
             covariances[low] = self.maximise(padded, counts[low], scatter.shape[-1])
             floor *= COARSE
+        low = self._below(covariances, reference, relative).any(axis=-1)
+        covariances[low] = EQUAL.maximise(scatter[low], counts[low], None) + relative * (1 + 1e-9) * reference
         return covariances
 
     def _below(self, covariances: Array, reference: Array, relative: float) -> NDArray[np.bool_]:
         """Which covariances have an eigenvalue below `relative` that of the reference, or are no numbers."""
-        usable = np.isfinite(covariances).all(axis=tuple(range(-self.moment.axes, 0)))
+        usable = np.asarray(np.isfinite(covariances).all(axis=tuple(range(-self.moment.axes, 0))))
         safe = np.where(across(usable, covariances), covariances, 0.0)
         return np.asarray(self.moment.floor(safe, reference, relative)[1])
 

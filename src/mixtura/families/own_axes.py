@@ -28,7 +28,7 @@ class OwnAxes(Constraint):
         if not np.isfinite(scatter).all():
             return np.full_like(scatter, np.nan)
         values, vectors = np.linalg.eigh(scatter)
-        before = None if previous is None else np.linalg.eigvalsh(previous)
+        before = None if previous is None else np.asarray(np.linalg.eigvalsh(previous), dtype=float)
         spectra = self.spectra.maximise(np.maximum(values, 0.0), counts, before)
         return composed(vectors, spectra)
 

@@ -42,7 +42,8 @@ class GradientAscent(Rule):
     likelihood of one batch says nothing of the next. Give these a rate that fades, and a number of `passes`. A covariance that collapses is held
     at the floor.
 
-    Raises ParameterError for an unknown optimizer, for families whose components share part of their covariances, unless learning_rate > 0, and unless batch_rows and passes are None or integers >= 1.
+    Raises ParameterError for an unknown optimizer, unless learning_rate > 0, unless batch_rows and passes are None or integers >= 1, and for
+    families whose components share part of their covariances.
 
     >>> import numpy as np, mixtura
     >>> from mixtura.rules import GradientAscent, Power
