@@ -32,8 +32,8 @@ class Proportional(Constraint):
         volumes = np.array(np.broadcast_to(volumes, counts.shape))
         flat = scatter.reshape(-1, *scatter.shape[counts.ndim - 1 :])
         turns(np.ascontiguousarray(flat), counts.reshape(-1, K), volumes.reshape(-1, K), shared.reshape(-1, *(D,) * (flat.ndim - 2)))
-        product: Array = volumes.reshape(counts.shape + (1,) * (flat.ndim - 2)) * np.expand_dims(shared, counts.ndim - 1)
-        return product
+        with np.errstate(invalid="ignore"):  # a scatter of zeros, or of no numbers, has NaN for volume
+            return np.asarray(volumes.reshape(counts.shape + (1,) * (flat.ndim - 2)) * np.expand_dims(shared, counts.ndim - 1))
 
 
 PROPORTIONAL = Proportional()
