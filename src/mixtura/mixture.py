@@ -184,7 +184,7 @@ class Mixture:
         other = family_of(family)
         if not other.nests(self.family):
             raise ParameterError(f"a {self.family.name} mixture is not always {other.name}: expected a more general family; try 'full'")
-        return Mixture.trusted(self.weights, self.means, self.family.convert(self.covariances, other, self.K, self.D), other)
+        return Mixture.trusted(self.weights, self.means, np.array(self.family.convert(self.covariances, other, self.K, self.D)), other)
 
     def save(self, path: str | Path, metadata: dict[str, Any] | None = None, arrays: Mapping[str, NDArray[Any]] | None = None) -> None:
         """Writes a safetensors file: arrays and JSON, nothing that can execute. `metadata`, and more `arrays`, are kept beside its own.
