@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 import mixtura
-from mixtura.families import Family
+from mixtura.families import ALL, Family
 
+FREE = tuple(family for family in ALL if family.constraint is None)  # one covariance for all, or each its own: these have coordinates
 DATA = Path(__file__).parent / "data"
 
 
@@ -32,7 +33,8 @@ def some_mixture(family: Family, K: int, D: int, seed: int = 0, centre: float = 
     matrices = factors @ factors.swapaxes(1, 2)
     kept = family.moment.keep(matrices[0] if family.pooled else matrices) / family.moment.divisor(D)
     means = centre + spread * rng.normal(size=(K, D))
-    return mixtura.Mixture(rng.dirichlet(np.full(K, 5.0)), means, kept, family)
+    weights = rng.dirichlet(np.full(K, 5.0))
+    return mixtura.Mixture(weights, means, family.project(kept, weights, D), family)
 
 
 def textbook(mixture: mixtura.Mixture, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import sklearn.exceptions
 import sklearn.mixture
-from cases import overlapping
+from cases import FREE, overlapping
 from scipy.special import betaln, gammaln, multigammaln, psi
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -34,6 +34,12 @@ PARAMETERS = ("weights_", "means_", "covariances_", "precisions_", "precisions_c
 PARAMETERS += ("degrees_of_freedom_", "weight_concentration_prior_", "mean_precision_prior_", "mean_prior_")
 PARAMETERS += ("degrees_of_freedom_prior_", "covariance_prior_")
 K = 5
+
+
+@pytest.fixture(params=FREE, ids=lambda family: family.name)
+def family(request: pytest.FixtureRequest) -> Family:
+    """Every family that variational inference knows."""
+    return request.param  # type: ignore[no-any-return]
 
 
 def rows(n: int = 300, seed: int = 0) -> np.ndarray:

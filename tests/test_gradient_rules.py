@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import overlapping, reference, some_mixture
+from cases import FREE, overlapping, reference, some_mixture
 
 import mixtura
 from mixtura.errors import ParameterError
@@ -40,6 +40,12 @@ MASKS: list[dict[str, list[bool]]] = [
     {"means": [False, True, True]},
     {"covariances": [True, True, True]},
 ]
+
+
+@pytest.fixture(params=FREE, ids=lambda family: family.name)
+def family(request: pytest.FixtureRequest) -> Family:
+    """Every family whose covariances have a gradient of their own."""
+    return request.param  # type: ignore[no-any-return]
 
 
 @pytest.fixture(params=WHOLE, ids=lambda name: name.replace(" ", "-"))

@@ -90,6 +90,16 @@ def exchanges(mixture: Mixture, scout: Scout) -> list[Exchange]:
     return result
 
 
+def merge(mixture: Mixture, regularisation: Regularisation, reference: Array) -> Mixture:
+    """One component less: those two as one that cost the least classification likelihood. `reference` is the data's covariance."""
+    pairs, costs, merged = _mergers(Components(mixture.weights, mixture.means, mixture.matrices), mixture.family)
+    best, family = int(np.argmin(costs)), mixture.family
+    others = np.setdiff1d(np.arange(mixture.K), pairs[best])
+    joined = zip((mixture.weights, mixture.means, mixture.matrices), merged.at(np.array([best])), strict=True)
+    weights, means, matrices = (np.concatenate([mine[others], new]) for mine, new in joined)
+    return _of(family, weights, means, mixture.covariances if family.pooled else matrices, regularisation, reference)
+
+
 def _mergers(components: Components, family: Family) -> tuple[NDArray[np.intp], Array, Components]:
     """All pairs (n, 2), what merging them costs, and what they become."""
     pairs = np.stack(np.triu_indices(len(components.weights), 1), axis=1)
@@ -140,6 +150,11 @@ def _exchanged(mixture: Mixture, exchange: Exchange, scout: Scout, regularisatio
     places = [exchange.pair[0], exchange.pair[1], exchange.split]
     weights[places], means[places], matrices[places] = exchange.parts
     family = mixture.family
-    covariances = mixture.covariances if family.pooled else family.moment.keep(matrices) / family.moment.divisor(mixture.D)
-    covariances, _ = regularisation.apply(family, covariances, scout.reference(family.moment))
-    return Mixture.trusted(weights / weights.sum(), means, covariances, family)
+    return _of(family, weights, means, mixture.covariances if family.pooled else matrices, regularisation, scout.reference(family.moment))
+
+
+def _of(family: Family, weights: Array, means: Array, matrices: Array, regularisation: Regularisation, reference: Array) -> Mixture:
+    """The mixture of this family nearest to these components; a shared covariance is given as it is."""
+    D = means.shape[1]
+    covariances = matrices if family.pooled else family.moment.keep(matrices) / family.moment.divisor(D)
+    return Mixture.trusted(weights / weights.sum(), means, regularisation.hold(family, covariances, weights, D, reference), family)

@@ -48,8 +48,9 @@ class Lockstep:
     def run(self, responsibilities: Array, steps: int) -> Standing:
         """So many steps further."""
         C, K, N = responsibilities.shape
+        covariances = None
         for _ in range(steps):
-            natural, collapsed = self._maximise(responsibilities)
+            natural, collapsed, covariances = self._maximise(responsibilities, covariances)
             logits = (natural @ self.features.T).reshape(C, K, N)
             top = logits.max(axis=1, keepdims=True)
             np.exp(logits - top, out=logits)
@@ -58,8 +59,8 @@ class Lockstep:
             log_density = (top + np.log(total))[:, 0]
         return Standing(log_density @ self.weights / self.n, collapsed, responsibilities)
 
-    def _maximise(self, responsibilities: Array) -> tuple[Array, NDArray[np.bool_]]:
-        """The M-step as natural parameters (C * K, F), and which candidates have a covariance at the floor."""
+    def _maximise(self, responsibilities: Array, previous: Array | None) -> tuple[Array, NDArray[np.bool_], Array]:
+        """The M-step as natural parameters (C * K, F), which candidates have a covariance at the floor, and the covariances."""
         family, D = self.family, self.D
         C, K, N = responsibilities.shape
         sums = (responsibilities.reshape(C * K, N) @ self.weighted).reshape(C, K, -1)
@@ -67,8 +68,8 @@ class Lockstep:
         means = sums[..., 1 : 1 + D] / counts[..., None]
         scatter = sums[..., 1 + D :].reshape(C, K, D, D) - counts[..., None, None] * means[..., :, None] * means[..., None, :]
         kept = family.moment.keep(scatter)
-        covariances = family.maximise(kept.sum(axis=1) if family.pooled else kept, counts, D)
-        covariances, low = self.regularisation.apply(family, covariances, self.reference)
+        summed = kept.sum(axis=1) if family.pooled else kept
+        covariances, low = self.regularisation.maximise(family, summed, counts, D, self.reference, previous)
         whiteners = inverse_factors(family.moment.matrices(covariances, D))
         if family.pooled:
             whiteners = whiteners[:, None]
@@ -77,4 +78,4 @@ class Lockstep:
         offsets = np.log(counts / self.n) + np.log(np.diagonal(whiteners, axis1=-2, axis2=-1)).sum(axis=-1)
         constants = offsets - (slopes * means).sum(axis=-1) / 2 - D / 2 * np.log(2 * np.pi)
         natural = np.concatenate([constants[..., None], slopes, precisions.reshape(C, K, D * D) / -2], axis=-1)
-        return natural.reshape(C * K, -1), np.asarray(low.reshape(C, -1).any(axis=1))
+        return natural.reshape(C * K, -1), np.asarray(low.reshape(C, -1).any(axis=1)), covariances

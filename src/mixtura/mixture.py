@@ -36,9 +36,10 @@ class Mixture:
     """A Gaussian mixture in the caller's coordinates.
 
     Shapes: weights (K,), positive, sum 1; means (K, D), in the columns' units; covariances in the family's shape, in squared units:
-    full (K, D, D), diag (K, D), spherical (K,), tied (D, D), tied_diag (D,), tied_spherical ().
+    full (K, D, D), diag (K, D), spherical (K,), tied (D, D), tied_diag (D,), tied_spherical (); VEI and EVI (K, D), the others (K, D, D).
 
-    Raises ParameterError where shapes disagree, weights are not a distribution, or a covariance is not symmetric positive definite.
+    Raises ParameterError where shapes disagree, weights are not a distribution, or a covariance is not symmetric positive definite,
+    or the covariances do not share what those of the family share.
 
     >>> import mixtura
     >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
@@ -65,6 +66,11 @@ class Mixture:
         if family.moment.axes == 2 and not np.allclose(self.covariances, np.swapaxes(self.covariances, -1, -2), rtol=1e-6, atol=0):
             raise ParameterError("a covariance is not symmetric: got unequal halves, expected Sigma = Sigma'; try (Sigma + Sigma.T) / 2")
         _ = self.whiteners
+        if family.constraint is not None and not self._is_member():
+            raise ParameterError(
+                f"the covariances are not of family {family.code}: got some that do not share what its components share, expected volume, shape and "
+                "orientation as its letters say; try family.project(covariances, weights, D), or a more general family"
+            )
 
     @property
     def K(self) -> int:
@@ -178,7 +184,7 @@ class Mixture:
         other = family_of(family)
         if not other.nests(self.family):
             raise ParameterError(f"a {self.family.name} mixture is not always {other.name}: expected a more general family; try 'full'")
-        return Mixture(self.weights, self.means, self.family.convert(self.covariances, other, self.K, self.D), other)
+        return Mixture.trusted(self.weights, self.means, np.array(self.family.convert(self.covariances, other, self.K, self.D)), other)
 
     def save(self, path: str | Path, metadata: dict[str, Any] | None = None, arrays: Mapping[str, NDArray[Any]] | None = None) -> None:
         """Writes a safetensors file: arrays and JSON, nothing that can execute. `metadata`, and more `arrays`, are kept beside its own.
@@ -212,6 +218,14 @@ class Mixture:
 
     def __repr__(self) -> str:
         return f"Mixture({self.K} components, {self.D} columns, family={self.family.name!r})"
+
+    def _is_member(self) -> bool:
+        """Whether the covariances are those of the family that are nearest to them, but for what a file or a caller rounds."""
+        apart = self.family.matrices(self.covariances - self.family.project(self.covariances, self.weights, self.D), self.K, self.D)
+        deviations = np.sqrt(np.diagonal(self.matrices, axis1=1, axis2=2))
+        if self.family.equivariance == "similarities":  # axes at right angles are as exact as the widest column
+            deviations = np.broadcast_to(deviations.max(axis=1, keepdims=True), deviations.shape)
+        return bool((np.abs(apart) <= ROUNDING * deviations[:, :, None] * deviations[:, None, :]).all())
 
     def _first_singular(self) -> str:
         stack = self.covariances[None] if self.family.pooled else self.covariances

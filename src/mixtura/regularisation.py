@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mixtura.errors import ParameterError
 from mixtura.families import Family
+from mixtura.families.constraint import across
 from mixtura.moments import Array
 
 RELATIVE_FLOOR = 1e-6  # of the data's variance in the same direction: below it a maximum counts as spurious
@@ -19,18 +20,41 @@ class Regularisation(ABC):
     """Turns the family's maximiser into covariances that are positive definite."""
 
     @abstractmethod
+    def maximise(
+        self, family: Family, scatter: Array, counts: Array, D: int, reference: Array, previous: Array | None = None
+    ) -> tuple[Array, NDArray[np.bool_]]:
+        """The family's maximiser (Family.maximise) made positive definite, and which covariances collapsed.
+
+        `reference` is the data's covariance (Statistics.data_covariance).
+        """
+
+    @abstractmethod
     def apply(self, family: Family, covariances: Array, reference: Array) -> tuple[Array, NDArray[np.bool_]]:
-        """The covariances to use, and which of them collapsed; `reference` is the data's covariance (Statistics.data_covariance)."""
+        """Covariances that are free of each other made positive definite, and which of them collapsed; of others, only the latter counts."""
+
+    def hold(self, family: Family, covariances: Array, weights: Array, D: int, reference: Array) -> Array:
+        """Any covariances as the nearest of the family (Family.project) that are positive definite."""
+        if family.constraint is None:
+            return self.apply(family, covariances, reference)[0]
+        counts = np.maximum(weights, np.finfo(float).eps)
+        return self.maximise(family, covariances * across(counts, covariances), counts, D, reference)[0]
 
 
 @dataclass(frozen=True)
 class Floor(Regularisation):
     """No eigenvalue below `relative` times the data's variance in its direction.
 
-    The constrained maximiser, so EM still climbs; equivariant, so changing the units of a column changes no assignment.
+    The constrained maximiser, so EM still climbs; equivariant, so changing the units of a column changes no assignment. In families whose
+    components share part of their covariances it is near the maximiser, and in the family (Family.maximise_above).
     """
 
     relative: float = RELATIVE_FLOOR
+
+    def maximise(
+        self, family: Family, scatter: Array, counts: Array, D: int, reference: Array, previous: Array | None = None
+    ) -> tuple[Array, NDArray[np.bool_]]:
+        """Held in the metric of the data's covariance."""
+        return family.maximise_above(scatter, counts, D, reference, self.relative, previous=previous)
 
     def apply(self, family: Family, covariances: Array, reference: Array) -> tuple[Array, NDArray[np.bool_]]:
         """Clips in the metric of the data's covariance."""
@@ -42,6 +66,12 @@ class Ridge(Regularisation):
     """scikit-learn's `reg_covar`: adds `value`, in squared units, to every variance; then the default floor, should that not do."""
 
     value: float
+
+    def maximise(
+        self, family: Family, scatter: Array, counts: Array, D: int, reference: Array, previous: Array | None = None
+    ) -> tuple[Array, NDArray[np.bool_]]:
+        """Sigma + value I, floored at a millionth of that floor; where components share part of it, that of rows blurred by value I."""
+        return family.maximise_above(scatter, counts, D, reference, RELATIVE_FLOOR**2, self.value, previous)
 
     def apply(self, family: Family, covariances: Array, reference: Array) -> tuple[Array, NDArray[np.bool_]]:
         """Sigma + value I, floored at a millionth of that floor so that nothing stays singular."""

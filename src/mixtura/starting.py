@@ -7,7 +7,7 @@ tree, whose cuts serve every K. Everything random comes from one generator.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from mixtura.errors import DataError, ParameterError, RepairWarning
 from mixtura.exchange import improve, promise
 from mixtura.families import Family, family_of
-from mixtura.fitting import fit, iterate
+from mixtura.fitting import Step, fit, iterate
 from mixtura.lockstep import Lockstep
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
@@ -94,12 +94,21 @@ def candidates(scout: Scout, labels: Labels, K: int, family: Family, regularisat
     return [from_responsibilities(scout.rows, one.T * scout.weights[:, None], family, regularisation, together.reference) for one in responsibilities]
 
 
-def short_runs(begun: list[Mixture], source: Source, regularisation: Regularisation) -> Mixture:
-    """A few EM steps from each candidate, some more from the best of them; the most promising in the end."""
+def short_runs(
+    begun: list[Mixture],
+    source: Source,
+    regularisation: Regularisation,
+    rounds: Sequence[tuple[int, int]] = SHORT_RUNS,
+    worth: Callable[[Step], tuple[bool, float]] = promise,
+) -> Mixture:
+    """A few EM steps from each candidate, some more from the best of them; the most promising in the end.
+
+    `rounds` are numbers of steps and of candidates that go on, `worth` is what they are ranked by.
+    """
     runs = [iterate(source, one, EM(regularisation)) for one in begun]
-    for steps, kept in SHORT_RUNS:
+    for steps, kept in rounds:
         last = [(next(islice(run, steps - 1, None)), run) for run in runs]
-        last = sorted(last, key=lambda pair: promise(pair[0]), reverse=True)[:kept]
+        last = sorted(last, key=lambda pair: worth(pair[0]), reverse=True)[:kept]
         runs = [run for _, run in last]
     return last[0][0].mixture
 

@@ -99,6 +99,11 @@ class Statistics:
         # written out: dataclasses.replace takes ten times as long, and this runs several times a step
         return Statistics(self.moment, self.pooled, self.rows, self.weight, log_likelihood, self.counts, pivots, first, second)
 
+    @property
+    def mean_log_likelihood(self) -> float:
+        """In nats per row, or rather per unit of weight."""
+        return self.log_likelihood / self.weight
+
     @cached_property
     def means(self) -> Array:
         """The weighted mean of each component's rows (K, D); a component without rows keeps its pivot."""

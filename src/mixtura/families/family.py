@@ -1,5 +1,8 @@
 """A family is a covariance structure: what it needs summed, how it maximises the likelihood, how many parameters are free.
 
+    Sigma_k = lambda_k D_k A_k D_k'        volume lambda_k, shape A_k (diagonal, |A_k| = 1), orientation D_k
+
+The three letters of a family's code say which of the three are equal (E) or variable (V), or that shape or orientation is the identity (I).
 The M-step of every family takes the same weights and means (n_k/n and the components' mean rows); a family adds the covariances.
 Celeux & Govaert (1995), Pattern Recognition 28, 781-793, derive them.
 """
@@ -7,10 +10,16 @@ Celeux & Govaert (1995), Pattern Recognition 28, 781-793, derive them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mixtura.families.constraint import EQUAL, Constraint, across
 from mixtura.moments import DIAGONAL, MATRIX, NORM, Array, Moment
+
+COARSE = 4.0  # the factor between ridges that are tried: the same one should serve from step to step
+RIDGES = 26  # at most: what the bound in `_above` needs where a component holds no more than 1e-12 of the rows
 
 
 @dataclass(frozen=True)
@@ -18,7 +27,7 @@ class Family:
     """One covariance structure: `moment` is the part of each covariance that is free, `pooled` whether all components share it.
 
     `name` is ours and scikit-learn's, `code` is mclust's. Covariances have the shape (K, ...), or (...) where pooled, with ... the
-    moment's: (D, D), (D,) or ().
+    moment's: (D, D), (D,) or (). A `constraint` says what those that are not pooled have in common.
 
     >>> from mixtura.families import FAMILIES
     >>> FAMILIES["VVV"].name, FAMILIES["tied"].n_parameters(K=3, D=2)
@@ -29,41 +38,111 @@ class Family:
     code: str
     moment: Moment
     pooled: bool
+    constraint: Constraint | None = None
+
+    @classmethod
+    def of(cls, code: str, name: str | None = None, constraint: Constraint | None = None) -> Family:
+        """The family of this code: spheres, axis-aligned ellipsoids or any, and one for all where no letter varies."""
+        moment = NORM if code[1] == "I" else DIAGONAL if code[2] == "I" else MATRIX
+        return cls(name or code.lower(), code, moment, "V" not in code, constraint)
+
+    @property
+    def coupled(self) -> bool:
+        """Whether components share any part of their covariances, so that none can be changed alone."""
+        return self.pooled or self.constraint is not None
+
+    @property
+    def equivariance(self) -> Literal["linear", "scales", "similarities"]:
+        """The maps of rows that carry a fit along: any linear one, a scale per column, or rotations and one scale for all; always any shift."""
+        if self.moment is DIAGONAL:
+            return "scales"
+        # a linear map mixes shape and orientation: it may where both are equal, or both free
+        return "linear" if self.moment is MATRIX and self.code[1] == self.code[2] else "similarities"
 
     def shape(self, K: int, D: int) -> tuple[int, ...]:
         """The shape of the array of covariances."""
         return self.moment.shape(D) if self.pooled else (K, *self.moment.shape(D))
 
     def n_covariance_parameters(self, K: int, D: int) -> int:
-        """Free covariance parameters."""
-        return self.moment.n_parameters(D) * (1 if self.pooled else K)
+        """Free covariance parameters: those of volume (1), shape (D - 1) and orientation (D (D - 1) / 2), times K where they vary."""
+        of_one = {"I": 0, "E": 1, "V": K}
+        return sum(of_one[letter] * size for letter, size in zip(self.code, (1, D - 1, D * (D - 1) // 2), strict=True))
 
     def n_parameters(self, K: int, D: int) -> int:
         """Free parameters: covariances, K D means, K - 1 weights."""
         return self.n_covariance_parameters(K, D) + K * D + K - 1
 
-    def maximise(self, scatter: Array, counts: Array, D: int) -> Array:
-        """The covariances of greatest likelihood: scatter / n_k (pooled: scatter / n), per column for NORM. Counts (.., K)."""
+    def maximise(self, scatter: Array, counts: Array, D: int, previous: Array | None = None) -> Array:
+        """The covariances of greatest likelihood for scatter (.., K, ...), pooled (.., ...), and counts (.., K).
+
+        In closed form scatter / n_k (pooled: scatter / n), per column for NORM. Constraints that have none begin at `previous` covariances.
+        """
+        if self.constraint is not None:
+            return self.constraint.maximise(scatter, counts, previous)
         rows = np.asarray(counts.sum(axis=-1) if self.pooled else counts)
         return np.asarray(scatter / (rows * self.moment.divisor(D)).reshape(rows.shape + (1,) * self.moment.axes))
+
+    def maximise_above(
+        self, scatter: Array, counts: Array, D: int, reference: Array, relative: float, ridge: float = 0.0, previous: Array | None = None
+    ) -> tuple[Array, NDArray[np.bool_]]:
+        """The same with no eigenvalue below `relative` that of `reference`, a covariance of the moment's shape; and which were (.., K).
+
+        `ridge`, in squared units, is first added to every variance. Without a constraint covariances are clipped (Moment.floor), which is the
+        maximum. Under one, a clipped covariance would leave the family, so `reference` is added to all components' rows instead: see `_above`.
+        """
+        if self.constraint is None:
+            covariances = self.maximise(scatter, counts, D, previous)
+            return self.moment.floor(self.moment.add_to_diagonal(covariances, ridge) if ridge else covariances, reference, relative)
+        if ridge:
+            scatter = scatter + across(counts, scatter) * self.moment.keep(np.eye(D)) * ridge
+        covariances = self.constraint.maximise(scatter, counts, previous)
+        low = self._below(covariances, reference, relative)
+        return (self._above(covariances, scatter, counts, reference, relative) if low.any() else covariances), low
+
+    def _above(self, covariances: Array, scatter: Array, counts: Array, reference: Array, relative: float) -> Array:
+        """The maximiser for scatters W_k + n_k s R, of the least s = relative, 4 relative, ... for which no covariance is below relative R.
+
+        It is in the family, as equivariant as the family is, and there always is one. At the maximum for scatters of at least n_k s R, a common
+        scale being free, sum_k n_k tr(Sigma_k^-1 s R) <= n D, so that Sigma_k >= (n_k / n) (s / D) R. Only where units differ so much that axes
+        at right angles are beyond float64 there is none: then one covariance for all, which is in every such family.
+        """
+        covariances, floor = covariances.copy(), relative
+        variances = np.diagonal(reference) if reference.ndim == 2 else reference
+        turned = self.equivariance == "similarities"
+        hopeless = turned and variances.max() * np.finfo(float).eps > relative * variances.min()  # the rounding of one column hides another
+        for _ in range(0 if hopeless else RIDGES):
+            low = self._below(covariances, reference, relative).any(axis=-1)
+            if not low.any():
+                return covariances
+            padded = scatter[low] + across(counts, scatter)[low] * (floor * (1 + 1e-9) * reference)
+            covariances[low] = self.maximise(padded, counts[low], scatter.shape[-1])
+            floor *= COARSE
+        low = self._below(covariances, reference, relative).any(axis=-1)
+        covariances[low] = EQUAL.maximise(scatter[low], counts[low], None) + relative * (1 + 1e-9) * reference
+        return covariances
+
+    def _below(self, covariances: Array, reference: Array, relative: float) -> NDArray[np.bool_]:
+        """Which covariances have an eigenvalue below `relative` that of the reference, or are no numbers."""
+        usable = np.asarray(np.isfinite(covariances).all(axis=tuple(range(-self.moment.axes, 0))))
+        safe = np.where(across(usable, covariances), covariances, 0.0)
+        return np.asarray(self.moment.floor(safe, reference, relative)[1])
+
+    def project(self, covariances: Array, weights: Array, D: int) -> Array:
+        """The covariances (K, ...) of this family nearest to any: of least sum_k weight_k KL(N(Sigma_k) | N(projected)). Members stay."""
+        if self.constraint is None:
+            return covariances
+        weights = np.maximum(weights, np.finfo(float).eps)
+        return self.maximise(covariances * across(weights, covariances), weights, D)
 
     def matrices(self, covariances: Array, K: int, D: int) -> Array:
         """All covariances as (K, D, D)."""
         return np.broadcast_to(self.moment.matrices(covariances, D), (K, D, D))
 
     def nests(self, other: Family) -> bool:
-        """Whether every mixture of `other` is also one of this family."""
-        return self.moment.axes >= other.moment.axes and self.pooled <= other.pooled
+        """Whether every mixture of `other` is also one of this family: no letter of its code is freer. Spheres have any orientation."""
+        return all("IEV".index(mine) >= "IEV".index(theirs) for mine, theirs in zip(self.code, other.code, strict=True))
 
     def convert(self, covariances: Array, other: Family, K: int, D: int) -> Array:
         """Covariances of this family in the shape of `other`, which nests it."""
         kept = other.moment.keep(self.moment.matrices(covariances, D)) / other.moment.divisor(D)
         return kept if self.pooled == other.pooled else np.broadcast_to(kept, other.shape(K, D)).copy()
-
-
-FULL = Family("full", "VVV", MATRIX, pooled=False)
-TIED = Family("tied", "EEE", MATRIX, pooled=True)
-DIAG = Family("diag", "VVI", DIAGONAL, pooled=False)
-TIED_DIAG = Family("tied_diag", "EEI", DIAGONAL, pooled=True)
-SPHERICAL = Family("spherical", "VII", NORM, pooled=False)
-TIED_SPHERICAL = Family("tied_spherical", "EII", NORM, pooled=True)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mixtura.errors import ParameterError
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 from mixtura.rules.fixed import Fixed
@@ -76,6 +77,15 @@ def covariance_gradients(mixture: Mixture, statistics: Statistics) -> Array:
     return np.asarray(share * family.moment.gradient(mixture.covariances, second / counts, D))
 
 
+def check_free(mixture: Mixture, rule: str) -> None:
+    """Raises ParameterError where components share part of their covariances, so that steps along a gradient of each would part them."""
+    if mixture.family.constraint is not None:
+        raise ParameterError(
+            f"{rule} does not know family {mixture.family.code}: got components that share part of their covariances, expected one covariance for "
+            "all or each its own; try rule 'em', or family 'full'"
+        )
+
+
 class Coordinates(NamedTuple):
     """A mixture as unconstrained numbers: logits (K,), standardised means (K, D), log-Cholesky factors in the family's shape.
 
@@ -122,13 +132,16 @@ class Chart(NamedTuple):
     def from_coordinates(self, coordinates: Coordinates, like: Mixture) -> Mixture:
         """The mixture at these coordinates, valid wherever they are finite; what is fixed is that of `like`.
 
+        Where components share part of their covariances, the nearest such (Family.project): not every coordinate is one of theirs.
+
         Raises ParameterError where numbers are so large or small that a covariance leaves float64.
         """
         moment, fixed = like.family.moment, self.fixed
         weights = np.exp(coordinates.logits - coordinates.logits.max())
+        weights = fixed.keep_weights(weights / weights.sum(), like.weights)
         means = fixed.keep_means(self.centre + self.scale * coordinates.means, like.means)
-        covariances = fixed.keep_covariances(moment.rescale(moment.from_coordinates(coordinates.factors), self.scale), like.covariances)
-        return Mixture(fixed.keep_weights(weights / weights.sum(), like.weights), means, covariances, like.family)
+        there = like.family.project(moment.rescale(moment.from_coordinates(coordinates.factors), self.scale), weights, like.D)
+        return Mixture(weights, means, fixed.keep_covariances(there, like.covariances), like.family)
 
     def gradient(self, mixture: Mixture, statistics: Statistics) -> Coordinates:
         """The gradient of the mean log-likelihood by the coordinates; zero where they are fixed."""

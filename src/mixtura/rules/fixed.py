@@ -55,9 +55,10 @@ class Fixed(NamedTuple):
                 raise ParameterError(
                     f"fixed[{name!r}] does not fit: got {len(mask)} flags, expected {mixture.K}, one a component; try [False] * {mixture.K}"
                 )
-        if mixture.family.pooled and len(set(self.covariances)) > 1:
+        if mixture.family.coupled and len(set(self.covariances)) > 1:
             raise ParameterError(
-                f"fixed['covariances'] does not fit family {mixture.family.name!r}: got flags that differ, but all components share one covariance; "
+                f"fixed['covariances'] does not fit family {mixture.family.name!r}: got flags that differ, but all components share "
+                f"{'one covariance' if mixture.family.pooled else 'part of their covariances'}; "
                 "try a family of covariances of their own, such as 'full', or equal flags"
             )
 

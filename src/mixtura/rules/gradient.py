@@ -14,7 +14,7 @@ from mixtura.errors import ParameterError
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 from mixtura.regularisation import Floor, Regularisation
-from mixtura.rules.coordinates import Chart
+from mixtura.rules.coordinates import Chart, check_free
 from mixtura.rules.fixed import Fixed, Masks
 from mixtura.rules.optimizers import OPTIMIZERS, Optimizer
 from mixtura.rules.rule import Event, Rule, Update
@@ -43,7 +43,8 @@ class GradientAscent(Rule):
     drawn anew by `seed` for each pass, nothing is taken back: the likelihood of one batch says nothing of the next. Give these a rate that
     fades, and a number of `passes`. A covariance that collapses is held at the floor.
 
-    Raises ParameterError for an unknown optimizer, unless learning_rate > 0, and unless batch_rows and passes are None or integers >= 1.
+    Raises ParameterError for an unknown optimizer, unless learning_rate > 0, unless batch_rows and passes are None or integers >= 1, and for
+    families whose components share part of their covariances.
 
     >>> import numpy as np, mixtura
     >>> from mixtura.rules import GradientAscent, Power
@@ -76,6 +77,7 @@ class GradientAscent(Rule):
 
     def initial(self, mixture: Mixture) -> _State:
         """No mixture accepted yet, nothing remembered, the full rate."""
+        check_free(mixture, "GradientAscent")
         Fixed.of(self.fixed).check(mixture)
         return _State()
 

@@ -23,6 +23,7 @@ from mixtura.mixture import Mixture
 from mixtura.regularisation import Floor, Regularisation
 from mixtura.rules import maximising
 from mixtura.rules.conversation import Conversation
+from mixtura.rules.coordinates import check_free
 from mixtura.rules.fixed import Fixed, Masks
 from mixtura.rules.lifted import LiftedChart
 from mixtura.rules.line_search import Answer, Ask, Question, Top, climb
@@ -45,7 +46,7 @@ class LBFGS(Rule):
 
     The state carries a running SciPy: each is used once, and only the rule itself can be pickled.
 
-    Raises ParameterError unless memory is an integer >= 1 and patience one >= 0.
+    Raises ParameterError unless memory is an integer >= 1 and patience one >= 0, and for families whose components share part of their covariances.
 
     >>> import numpy as np, mixtura
     >>> X = np.random.default_rng(0).normal(size=(400, 1)) + np.repeat([[-1.0], [1.0]], 200, axis=0)
@@ -66,6 +67,7 @@ class LBFGS(Rule):
 
     def initial(self, mixture: Mixture) -> _State:
         """As EM begins."""
+        check_free(mixture, "LBFGS")
         Fixed.of(self.fixed).check(mixture)
         return _State(maximising.State.before(mixture))
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.families import Family
+from mixtura.families.constraint import across
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 from mixtura.regularisation import Regularisation
@@ -50,11 +51,12 @@ def maximise(
     if prior is not None:
         shares = counts + prior.shares
         rows = counts + prior.counts / (len(counts) if family.pooled else 1)
-    covariances = family.maximise(scatter, rows, D)
     if prior is None and previous is not None and not family.pooled and (lost := statistics.counts < least).any():
-        covariances = np.where(lost.reshape(-1, *[1] * family.moment.axes), previous.covariances, covariances)
+        kept = previous.covariances * across(rows * family.moment.divisor(D), scatter)
+        scatter = np.where(across(lost, scatter), kept, scatter)
     reference = statistics.data_covariance if reference is None else reference
-    covariances, collapsed = regularisation.apply(family, covariances, reference)
+    before = None if previous is None else previous.covariances
+    covariances, collapsed = regularisation.maximise(family, scatter, rows, D, reference, before)
     weights = shares / shares.sum()
     if fixed is not None and previous is not None:
         weights, covariances = fixed.keep_weights(weights, previous.weights), fixed.keep_covariances(covariances, previous.covariances)

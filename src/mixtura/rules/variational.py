@@ -166,7 +166,12 @@ class Variational(Rule):
         return begun
 
     def check(self, family: Family, D: int) -> None:
-        """Raises ParameterError where a prior does not fit mixtures of this family in D columns."""
+        """Raises ParameterError where a prior does not fit mixtures of this family in D columns, or no Wishart distribution fits the family."""
+        if family.constraint is not None:
+            raise ParameterError(
+                f"variational inference does not know family {family.code}: got components that share part of their covariances, expected one "
+                "covariance for all or each its own; try 'full', or rule 'map' for a prior"
+            )
         dof = self.degrees_of_freedom_prior
         if dof is not None and not dof > D - 1:
             raise ParameterError(

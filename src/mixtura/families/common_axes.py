@@ -1,0 +1,155 @@
+"""One orientation for all: Sigma_k = D B_k D' with diagonals B_k of their own, or of equal volume (common principal components).
+
+    D = argmin sum_k n_k log|diag(D' W_k D)|            VVE        B_k = diag(D' W_k D) / n_k
+    D = argmin sum_k |diag(D' W_k D)|^(1/D)             EVE        B_k = the maximiser of equal volume for these diagonals
+
+By minorisation, plane by plane: in the plane of two axes at angle t, their diagonals of W_k are m_k + r_k and m_k - r_k with r_k = u_k'x,
+u_k = (difference of the diagonals / 2, entry between them), x = (cos 2t, sin 2t). Both criteria are concave in r_k^2, so tangents majorise
+them, and the best x for the tangents is the first eigenvector of the 2 x 2 matrix sum_k h_k u_k u_k', with h_k = n_k / (m_k^2 - r_k^2) for VVE,
+|diag|^(1/D) in the place of n_k for EVE. No turn of a plane, whatever the order, raises the criterion.
+
+Sources: Browne & McNicholas (2014), Advances in Data Analysis and Classification 8, 217-226, for the models and their minorisation (of all axes
+at once, which needs many more turns); Flury & Gautschi (1986), SIAM Journal on Scientific and Statistical Computing 7, 169-184, for the planes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from mixtura.families.constraint import EQUAL, FREE, Constraint
+from mixtura.families.own_axes import composed
+from mixtura.families.proportional import PROPORTIONAL
+from mixtura.families.volumes import EQUAL_VOLUMES
+from mixtura.moments import Array
+
+SWEEPS, MORE = 40, 8  # over all planes, at most, and where previous axes are known: EM goes on from there anyway
+TURNS = 20  # in one plane, at most
+STILL = 1e-8  # radians: when all planes turn by less, what is left to gain is beyond rounding
+
+
+@dataclass(frozen=True)
+class CommonAxes(Constraint):
+    """The diagonals B_k obey `spectra`, FREE or EQUAL_VOLUMES. Without previous axes the columns' are tried, and those of what is `contained`."""
+
+    spectra: Constraint
+    contained: tuple[Constraint, ...]
+
+    def maximise(self, scatter: Array, counts: Array, previous: Array | None) -> Array:
+        """Plane by plane; never worse than the families that are contained."""
+        if not np.isfinite(scatter).all():
+            return np.full_like(scatter, np.nan)
+        if previous is not None:
+            return self._from(_axes(previous, counts), scatter, counts, MORE)[0]
+        columns = np.broadcast_to(np.eye(scatter.shape[-1]), scatter.shape[:-3] + scatter.shape[-2:])
+        found, least = self._from(columns, scatter, counts, SWEEPS)
+        for constraint in self.contained:
+            axes = _axes(constraint.maximise(scatter, counts, None), counts)
+            other, value = self._from(axes, scatter, counts, SWEEPS)
+            better = value < least
+            found, least = np.where(better[..., None, None, None], other, found), np.where(better, value, least)
+        return found
+
+    def _from(self, axes: Array, scatter: Array, counts: Array, sweeps: int) -> tuple[Array, Array]:
+        """The covariances where turning from these axes (.., D, D) ends, and the criterion (..) there."""
+        turned = np.array(axes)
+        seen = axes.swapaxes(-1, -2)[..., None, :, :] @ scatter @ axes[..., None, :, :]
+        K, D = counts.shape[-1], scatter.shape[-1]
+        volumes = self.spectra is EQUAL_VOLUMES
+        _turn(seen.reshape(-1, K, D, D), counts.reshape(-1, K), turned.reshape(-1, D, D), volumes, sweeps)
+        diagonals = np.maximum(np.diagonal(seen, axis1=-2, axis2=-1), 0.0)
+        spectra = self.spectra.maximise(diagonals, counts, None)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = (counts * np.log(spectra).sum(axis=-1)).sum(axis=-1)
+        return composed(turned[..., None, :, :], spectra), value
+
+
+COMMON_AXES_EQUAL_VOLUMES = CommonAxes(EQUAL_VOLUMES, (EQUAL,))
+COMMON_AXES = CommonAxes(FREE, (PROPORTIONAL, COMMON_AXES_EQUAL_VOLUMES))
+
+
+def _axes(covariances: Array, counts: Array) -> Array:
+    """The axes (.., D, D) that covariances (.., K, D, D) share: of their sum, each as large as its rows are many and of no unit."""
+    if not np.isfinite(covariances).all():
+        covariances = np.where(np.isfinite(covariances), covariances, 0.0)
+    traces = np.maximum(np.trace(covariances, axis1=-2, axis2=-1), np.finfo(float).tiny)
+    shares = covariances / traces[..., None, None] * counts[..., None, None]
+    return np.asarray(np.linalg.eigh(shares.sum(axis=-3))[1])
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _turn(seen, counts, axes, volumes, sweeps):  # type: ignore[no-untyped-def]
+    """For every problem: turns axes (D, D) and what is seen along them, D' W_k D (K, D, D), until all planes are still."""
+    problems, K, D, _ = seen.shape
+    weights, halves, between, middles = np.empty(K), np.empty(K), np.empty(K), np.empty(K)
+    for p in range(problems):
+        W, n, Q = seen[p], counts[p], axes[p]
+        for _ in range(sweeps):
+            largest = 0.0
+            for i in range(D - 1):
+                for j in range(i + 1, D):
+                    for k in range(K):
+                        middles[k] = (W[k, i, i] + W[k, j, j]) / 2
+                        halves[k] = (W[k, i, i] - W[k, j, j]) / 2
+                        between[k] = W[k, i, j]
+                        weights[k] = n[k]
+                        if volumes:  # |diag|^(1/D) of the others: the two of this plane come with the angle
+                            logs = 0.0
+                            for m in range(D):
+                                if m != i and m != j:
+                                    logs += np.log(W[k, m, m])
+                            weights[k] = np.exp(logs / D)
+                    angle = _best_angle(middles, halves, between, weights, 1.0 / D if volumes else 0.0)
+                    if abs(angle) > largest:
+                        largest = abs(angle)
+                    if angle != 0.0:
+                        _rotate(W, Q, i, j, np.cos(angle), np.sin(angle))
+            if not largest > STILL:
+                break
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _best_angle(middles, halves, between, weights, power):  # type: ignore[no-untyped-def]
+    """The angle, within 45 degrees, to which a plane turns."""
+    angle = 0.0
+    for _ in range(TURNS):
+        x, y = np.cos(2 * angle), np.sin(2 * angle)
+        a = b = c = 0.0
+        for k in range(len(weights)):
+            r = halves[k] * x + between[k] * y
+            room = middles[k] * middles[k] - r * r
+            least = 1e-30 * middles[k] * middles[k]
+            if room < least:
+                room = least
+            if room > 0.0:
+                h = weights[k] / room if power == 0.0 else weights[k] * room**power / room
+                a += h * halves[k] * halves[k]
+                b += h * halves[k] * between[k]
+                c += h * between[k] * between[k]
+        now = np.arctan2(2 * b, a - c) / 4
+        if not np.isfinite(now):
+            return 0.0
+        moved = abs(now - angle)
+        angle = now
+        if not moved > STILL / 10:
+            break
+    return angle
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _rotate(W, Q, i, j, c, s):  # type: ignore[no-untyped-def]
+    """Axes i and j become c q_i + s q_j and c q_j - s q_i."""
+    K, D, _ = W.shape
+    for m in range(D):
+        a, b = Q[m, i], Q[m, j]
+        Q[m, i], Q[m, j] = c * a + s * b, c * b - s * a
+    for k in range(K):
+        M = W[k]
+        for m in range(D):
+            a, b = M[m, i], M[m, j]
+            M[m, i], M[m, j] = c * a + s * b, c * b - s * a
+        for m in range(D):
+            a, b = M[i, m], M[j, m]
+            M[i, m], M[j, m] = c * a + s * b, c * b - s * a

@@ -1,0 +1,126 @@
+"""Proportional covariances: one shape and orientation, a volume each. Sigma_k = lambda_k C.
+
+    C = sum_k W_k / lambda_k / n        lambda_k = tr(W_k C^-1) / (D n_k)        in turn, until neither changes
+
+VEI for diagonals, VEE for whole matrices: Celeux & Govaert (1995), models [lambda_k B] and [lambda_k C]. Each half is a maximum, so the
+likelihood never falls; in log lambda what is minimised is convex, so there is one optimum. Compiled: the matrices are small and the turns many.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from mixtura.families.constraint import Constraint
+from mixtura.families.volumes import geometric_means
+from mixtura.moments import Array
+
+TURNS = 500  # at most; where a scatter is singular there may be no optimum to arrive at
+ROUNDING = 1e-13  # relative change of every volume: nothing is left to gain
+
+
+class Proportional(Constraint):
+    """Sigma_k = lambda_k C."""
+
+    def maximise(self, scatter: Array, counts: Array, previous: Array | None) -> Array:
+        """Turn by turn, from the volumes of `previous` or from equal ones."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            volumes = np.ones_like(counts) if previous is None else geometric_means(previous, counts)
+        K, D = counts.shape[-1], scatter.shape[-1]
+        turns = _turns_of_matrices if scatter.ndim > counts.ndim + 1 else _turns_of_diagonals
+        shared = np.empty(counts.shape[:-1] + scatter.shape[counts.ndim :])
+        volumes = np.array(np.broadcast_to(volumes, counts.shape))
+        flat = scatter.reshape(-1, *scatter.shape[counts.ndim - 1 :])
+        turns(np.ascontiguousarray(flat), counts.reshape(-1, K), volumes.reshape(-1, K), shared.reshape(-1, *(D,) * (flat.ndim - 2)))
+        with np.errstate(invalid="ignore"):  # a scatter of zeros, or of no numbers, has NaN for volume
+            return np.asarray(volumes.reshape(counts.shape + (1,) * (flat.ndim - 2)) * np.expand_dims(shared, counts.ndim - 1))
+
+
+PROPORTIONAL = Proportional()
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _turns_of_diagonals(scatter, counts, volumes, shared):  # type: ignore[no-untyped-def]
+    """For every problem scatter (K, D), counts (K,): volumes (K,), where to begin, become those of the optimum, shared (D,) its C."""
+    problems, K, D = scatter.shape
+    for p in range(problems):
+        W, n, v, C = scatter[p], counts[p], volumes[p], shared[p]
+        rows = n.sum()
+        for _ in range(TURNS):
+            C[:] = 0.0
+            for k in range(K):
+                if v[k] > 0.0:
+                    factor = 1.0 / (v[k] * rows)
+                    for j in range(D):
+                        C[j] += factor * W[k, j]
+            change = 0.0
+            for k in range(K):
+                trace = 0.0
+                for j in range(D):
+                    trace += W[k, j] / C[j]
+                now = trace / (D * n[k])
+                change = max(change, abs(now - v[k]) / now)
+                v[k] = now
+            if not change > ROUNDING:
+                break
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _turns_of_matrices(scatter, counts, volumes, shared):  # type: ignore[no-untyped-def]
+    """The same of scatter (K, D, D) and shared (D, D)."""
+    problems, K, D, _ = scatter.shape
+    precision = np.empty((D, D))
+    for p in range(problems):
+        W, n, v, C = scatter[p], counts[p], volumes[p], shared[p]
+        rows = n.sum()
+        for _ in range(TURNS):
+            C[:] = 0.0
+            for k in range(K):
+                if v[k] > 0.0:
+                    factor = 1.0 / (v[k] * rows)
+                    for i in range(D):
+                        for j in range(i + 1):
+                            C[i, j] += factor * W[k, i, j]
+            _invert(C, precision)
+            change = 0.0
+            for k in range(K):
+                trace = 0.0
+                for i in range(D):
+                    for j in range(i):
+                        trace += 2.0 * W[k, i, j] * precision[i, j]
+                    trace += W[k, i, i] * precision[i, i]
+                now = trace / (D * n[k])
+                change = max(change, abs(now - v[k]) / now)
+                v[k] = now
+            if not change > ROUNDING:
+                break
+        for i in range(D):
+            for j in range(i):
+                C[j, i] = C[i, j]
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _invert(matrix, inverse):  # type: ignore[no-untyped-def]
+    """The lower triangle of the inverse from that of a symmetric matrix, by Cholesky's factors; NaN where it is not positive definite."""
+    D = len(matrix)
+    L = np.zeros((D, D))
+    U = np.zeros((D, D))  # the inverse of L
+    for j in range(D):
+        for i in range(j, D):
+            value = matrix[i, j]
+            for m in range(j):
+                value -= L[i, m] * L[j, m]
+            L[i, j] = np.sqrt(value) if i == j else value / L[j, j]
+    for j in range(D):
+        U[j, j] = 1.0 / L[j, j]
+        for i in range(j + 1, D):
+            value = 0.0
+            for m in range(j, i):
+                value -= L[i, m] * U[m, j]
+            U[i, j] = value / L[i, i]
+    for i in range(D):
+        for j in range(i + 1):
+            value = 0.0
+            for m in range(i, D):
+                value += U[m, i] * U[m, j]
+            inverse[i, j] = value
