@@ -76,9 +76,9 @@ def main() -> None:
     compared, matched = 0, 0
     for name in options.datasets or DATASETS:
         X = np.loadtxt(DATA / f"{name}.csv", delimiter=",", skiprows=1, ndmin=2)
-        mixtura.select(X, [1, 4], random_state=1)  # compiles
+        mixtura.select(X, [1, 4], "all", random_state=1)  # compiles
         begun = time.perf_counter()
-        selection = mixtura.select(X, range(1, 5 if options.quick else 10), random_state=0)
+        selection = mixtura.select(X, range(1, 5 if options.quick else 10), "all", random_state=0)
         cells, good, lines = compare(name, selection, time.perf_counter() - begun)
         compared, matched = compared + cells, matched + good
         print(*lines, sep="\n", flush=True)

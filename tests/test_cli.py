@@ -233,10 +233,10 @@ def test_a_terminal_sees_bars(tmp_path):
         os.close(follower)
         drawn = b"".join(iter(lambda: _read(leader), b"")).decode()
         assert process.stdout is not None
-        assert "42 candidates" in process.stdout.read()
+        assert "18 candidates" in process.stdout.read()
     os.close(leader)
     assert process.returncode == 0
-    assert all(word in drawn for word in ("grid", "epochs", "/42", "/1000", "per row"))
+    assert all(word in drawn for word in ("grid", "epochs", "/18", "/1000", "per row"))
     assert "\x1b[?25h" in drawn  # the cursor is back
 
 

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from mixtura.errors import ConstantColumnWarning, DataError, ParameterError, RepairWarning
 from mixtura.exchange import merge, promise
-from mixtura.families import ALL, Family, family_of
+from mixtura.families import ALL, USUAL, Family, family_of
 from mixtura.fitting import Fit, Step, fit, sweep
 from mixtura.mixture import Mixture
 from mixtura.moments import MATRIX, NORM
@@ -34,9 +34,9 @@ from mixtura.starting import candidates, check_components, check_distinct, label
 from mixtura.statistics import Statistics
 
 CRITERIA = ("bic", "aic")
+GROUPS = {"auto": USUAL, "all": ALL}
 ROUNDING = 1e-12  # nats per row: falls below it are none
 HOPE = 0.02  # nats per row that more than a few steps of EM may still gain
-SHORT_RUNS = ((3, 6), (6, 3), (9, 1))  # steps of the candidates, and how many go on: longer than a start's, since no exchanges follow
 WIDER = 2.0  # than the whole is the wider of two halves with one centre; the other is as much narrower
 
 
@@ -94,7 +94,7 @@ class Progress:
 def select(
     data: Any,
     n_components: int | Iterable[int] = range(1, 10),
-    families: str | Family | Sequence[str | Family] = "all",
+    families: str | Family | Sequence[str | Family] = "auto",
     *,
     criterion: str = "bic",
     rule: str | Rule = "em",
@@ -109,7 +109,8 @@ def select(
 ) -> Selection:
     """Fits every number of components with every family and ranks them by `criterion` ("bic" or "aic").
 
-    `data` is anything `mixtura.open` takes; `tol`, in nats per row, bounds the remaining gain of each fit.
+    `families` names them, or is "all" for the fourteen, or "auto" for the six whose search is quick: one covariance for all components, or each
+    its own. `data` is anything `mixtura.open` takes; `tol`, in nats per row, bounds the remaining gain of each fit.
 
     Raises DataError where nothing can be fitted (one row, identical rows, fewer rows than components), ParameterError for a grid,
     family or criterion that makes no sense. Warns ConstantColumnWarning for columns that hold one value.
@@ -214,7 +215,7 @@ class _Grid:
             promising, log_likelihood = promise(step)
             return promising and is_regular(step, self.scout.source.profile.rows), log_likelihood
 
-        return short_runs(starts, self.scout.source, self.regularisation, SHORT_RUNS, worth)
+        return short_runs(starts, self.scout.source, self.regularisation, worth)
 
     def _no_worse(self, cell: _Cell, done: Done, tell: Tell) -> _Cell:
         """The cell, or one as good as the best of those whose mixtures it contains: of a special family, or of one component less."""
@@ -338,13 +339,13 @@ def _counts(n_components: int | Iterable[int]) -> list[int]:
 
 
 def _families(families: str | Family | Sequence[str | Family], D: int) -> list[Family]:
-    """The named families, special before general; all of them that differ, where none is named (one column knows two only)."""
-    if isinstance(families, str) and families in ("all", "auto"):
-        return list(ALL) if D > 1 else [family for family in ALL if family.moment is NORM]
+    """The named families, special before general; all fourteen, or the usual six (one column knows two only)."""
+    if isinstance(families, str) and families in GROUPS:
+        return list(GROUPS[families]) if D > 1 else [family for family in ALL if family.moment is NORM]
     names = [families] if isinstance(families, str | Family) else families
     chosen = {family_of(name).name for name in names}
     if not chosen:
-        raise ParameterError("no family to choose from: got an empty sequence, expected names of families; try 'all'")
+        raise ParameterError("no family to choose from: got an empty sequence, expected names of families; try 'auto'")
     return [family for family in ALL if family.name in chosen]
 
 

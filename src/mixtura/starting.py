@@ -7,7 +7,7 @@ tree, whose cuts serve every K. Everything random comes from one generator.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
@@ -98,15 +98,14 @@ def short_runs(
     begun: list[Mixture],
     source: Source,
     regularisation: Regularisation,
-    rounds: Sequence[tuple[int, int]] = SHORT_RUNS,
     worth: Callable[[Step], tuple[bool, float]] = promise,
 ) -> Mixture:
     """A few EM steps from each candidate, some more from the best of them; the most promising in the end.
 
-    `rounds` are numbers of steps and of candidates that go on, `worth` is what they are ranked by.
+    `worth` is what they are ranked by.
     """
     runs = [iterate(source, one, EM(regularisation)) for one in begun]
-    for steps, kept in rounds:
+    for steps, kept in SHORT_RUNS:
         last = [(next(islice(run, steps - 1, None)), run) for run in runs]
         last = sorted(last, key=lambda pair: worth(pair[0]), reverse=True)[:kept]
         runs = [run for _, run in last]

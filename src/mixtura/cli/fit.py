@@ -17,7 +17,7 @@ def fit(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Rows to fit: CSV (any delimiter), Parquet, Feather or NPY.", show_default=False)],
     columns: Annotated[str | None, typer.Option(help="Columns to fit, as a,b,c; all numeric ones where not given.", show_default=False)] = None,
     components: Annotated[str, typer.Option(help="Numbers of components to try: 3, 1:9 or 2,4,6.")] = "1:9",
-    family: Annotated[str, typer.Option(help="Covariance families to try, as full,diag or mclust's VVV,VVI; auto tries all.")] = "auto",
+    family: Annotated[str, typer.Option(help="Covariance families to try, as full,diag or mclust's VVV,VVI; auto is six, all is 14.")] = "auto",
     criterion: Annotated[str, typer.Option(help="What ranks the candidates: bic or aic.")] = "bic",
     rule: Annotated[str, typer.Option(help="How each step is taken: em, map, natural, online, lbfgs or gradient.")] = "em",
     learning_rate: Annotated[float | None, typer.Option(help="Step length of the rules gradient and natural.", show_default=False)] = None,
@@ -31,7 +31,7 @@ def fit(
 ) -> None:
     """Fit Gaussian mixtures to the rows of a file and keep the best.
 
-    Every number of components is tried with every covariance family. The
+    Every number of components is tried with every chosen family. The
     candidates are ranked by BIC in mclust's sign: 2 loglik - p log n, larger
     is better. The best is written as a model file for the other commands.
     """

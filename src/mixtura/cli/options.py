@@ -1,7 +1,7 @@
 """What is typed after an option, as a value.
 
 --components 3 | 1:9 | 2,4,6     the numbers
---family full | VVV,EEE | auto   names, or all
+--family full | VVV,EEE | auto   names, or a group of them
 --columns a,b | "a, b",c         names; quotes keep a comma inside one
 """
 
@@ -12,7 +12,7 @@ import re
 
 from mixtura.errors import ParameterError
 
-ALL = ("auto", "all")
+GROUPS = ("auto", "all")
 RANGE = re.compile(r"(\d{1,6})(?::(\d{1,6}))?")
 
 
@@ -32,7 +32,7 @@ def components(text: str) -> tuple[int, ...]:
 
 
 def families(text: str) -> str | tuple[str, ...]:
-    """The families that `text` names, by our names or mclust's; "all" for "auto".
+    """The families that `text` names, by our names or mclust's; "auto" and "all" as they are.
 
     Raises ParameterError for an unknown one.
 
@@ -41,7 +41,7 @@ def families(text: str) -> str | tuple[str, ...]:
     """
     from mixtura.families import family_of
 
-    return "all" if text in ALL else tuple(family_of(name).name for name in names(text))
+    return text if text in GROUPS else tuple(family_of(name).name for name in names(text))
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ class GaussianMixture(MixtureEstimator):
     - A component that collapses or loses its rows is repaired, told once (RepairWarning) and recorded in `history_`; a fit never fails on it.
     - `fit`, `score`, `bic` and `aic` take `sample_weight`: a weight of 2 is a row twice.
     - `covariance_type` takes every family of Mixtura by name or mclust code: full (VVV), tied (EEE), diag (VVI), spherical (VII),
-      tied_diag (EEI), tied_spherical (EII).
+      tied_diag (EEI), tied_spherical (EII), and by code VEI EVI VEE EVE VVE EEV VEV EVV.
     - `rule` says how each step is made: "em" (accelerated once it proves slow), "map", "natural" and "gradient" (with `learning_rate`), "online",
       "lbfgs", or a Rule, which brings its own regularisation. `fixed` keeps chosen weights, means and covariances at their `weights_init`,
       `means_init` and `precisions_init` (see rules.Fixed).

@@ -45,6 +45,7 @@ ALL: tuple[Family, ...] = (  # the special before the general
     Family.of("EVV", constraint=EQUAL_VOLUMES),
     Family.of("VVV", "full"),
 )
+USUAL = tuple(one for one in ALL if one.constraint is None)  # one covariance for all, or each its own: a search over these is quick
 FAMILIES: dict[str, Family] = {key: one for one in ALL for key in (one.name, one.code)}
 FAMILIES |= {"E": FAMILIES["EII"], "V": FAMILIES["VII"]}
 
@@ -62,4 +63,4 @@ def family_of(name: str | Family) -> Family:
     return FAMILIES[name]
 
 
-__all__ = ["ALL", "FAMILIES", "Family", "family_of"]
+__all__ = ["ALL", "FAMILIES", "USUAL", "Family", "family_of"]
