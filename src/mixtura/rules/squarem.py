@@ -43,8 +43,8 @@ LONGEST, GROWTH = 4.0, 4.0  # a is cut there at first; the bound grows when it w
 class Squarem(Rule):
     """`rule`, EM or MAP, accelerated once it proves slow: about a third of the sweeps where components overlap, and the same optimum.
 
-    The same in all but rare cases: of 1,100 small problems (the recipe of tests/test_rules.py, half of them from bad starts) four ended on a lower
-    top than EM's and one on a higher, the four all from bad starts.
+    The same in all but rare cases: of 1,100 small problems (the recipe of tests/test_rules.py with the six usual families, half of them from bad
+    starts) four ended on a lower top than EM's and one on a higher, the four all from bad starts.
 
     The rule runs as it is for `patience` steps, and on until a step gains more than half of what the last one gained. From then on two of its
     steps aim a third, which is kept only where the objective does not fall and the rule's next step is not much longer than its last: near an
