@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from cases import overlapping
 
 import mixtura
 from mixtura import GaussianMixture
-from mixtura.errors import FileError, ModelFileError, ParameterError
+from mixtura.errors import DataError, FileError, ModelFileError, ParameterError
 from mixtura.estimators.parameters import as_json, from_json
 from mixtura.families import Family
 from mixtura.rules import EM, MAP, Fixed, GradientAscent, NaturalGradient, Online, Squarem
@@ -208,5 +209,20 @@ def test_a_stream_keeps_its_shape() -> None:
     model = GaussianMixture(2, random_state=0).partial_fit(X)
     with pytest.raises(ValueError, match="features"):
         model.partial_fit(X[:, :1])
-    with pytest.raises(ParameterError, match="the stream cannot go on"):
-        model.set_params(n_components=3).partial_fit(X)
+    for other in ({"n_components": 3}, {"covariance_type": "diag"}):
+        with pytest.raises(ParameterError, match="the stream cannot go on"):
+            copy.deepcopy(model).set_params(**other).partial_fit(X)
+
+
+def test_a_bad_batch_changes_nothing() -> None:
+    X = overlapping(300, 2, 2, seed=9)
+    straight, disturbed = (GaussianMixture(2, random_state=0).partial_fit(X[:100]) for _ in range(2))
+    bad = X[100:200].copy()
+    bad[7, 1] = np.nan
+    with pytest.raises(DataError, match="NaN in column 'x1', row 7"):
+        disturbed.partial_fit(bad)
+    assert disturbed.n_iter_ == 1
+    for model in (straight, disturbed):
+        model.partial_fit(X[100:])
+    for name, tensor in straight.stream_.tensors().items():
+        np.testing.assert_array_equal(disturbed.stream_.tensors()[name], tensor)

@@ -138,9 +138,10 @@ class GaussianMixture(MixtureEstimator):
         rule = online_rule(self.rule, task.regularisation, self.fixed)
         source = self._source(X, sample_weight, reset=not hasattr(self, "mixture_"))
         stream = self.stream_ if hasattr(self, "stream_") else self._stream(source, task, rule)
-        if stream.mixture.K != self.n_components:
+        if (stream.mixture.K, stream.mixture.family) != (self.n_components, task.family):
             raise ParameterError(
-                f"the stream cannot go on: got n_components={self.n_components}, expected {stream.mixture.K} as before; try fit, or a new estimator"
+                f"the stream cannot go on: got {self.n_components} components of family {task.family.name!r}, expected {stream.mixture.K} of "
+                f"family {stream.mixture.family.name!r} as before; try fit, or a new estimator"
             )
         statistics = sweep(stream.mixture, source)
         self.stream_, repairs = stream.after(statistics, rule)
