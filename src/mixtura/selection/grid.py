@@ -1,83 +1,34 @@
-"""Choosing components and family: every cell of a grid fitted well, then ranked by a criterion.
-
-    BIC = 2 loglik - p log n        AIC = 2 loglik - 2 p        larger is better (mclust's sign)
+"""The grid of a selection: every number of components with every family, each cell fitted well.
 
 Cells help each other: one Ward tree and one set of k-means++ draws serve every family, the best K split once starts K + 1, and a special
-family's mixture starts the general ones that contain it. A cell whose optimum is not a regular one ranks behind all that are.
+family's mixture starts the general ones that contain it.
 """
 
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from mixtura.errors import ConstantColumnWarning, DataError, ParameterError, RepairWarning
 from mixtura.exchange import merge, promise
-from mixtura.families import ALL, USUAL, Family, family_of
+from mixtura.families import Family
 from mixtura.fitting import Fit, Step, fit, sweep
 from mixtura.mixture import Mixture
-from mixtura.moments import MATRIX, NORM
-from mixtura.randomness import generator_of
-from mixtura.regularisation import RELATIVE_FLOOR, Regularisation, regularisation_of
-from mixtura.rules import Rule, rule_of
+from mixtura.moments import MATRIX
+from mixtura.regularisation import Regularisation
+from mixtura.rules import Rule
 from mixtura.rules.maximising import maximise, split
 from mixtura.scouting import Labels, Scout
+from mixtura.selection.candidate import Candidate, candidate_of, is_regular, unfitted
 from mixtura.sources import Source
-from mixtura.sources import open as open_source
-from mixtura.starting import candidates, check_components, check_distinct, labellings, short_runs
+from mixtura.starting import candidates, labellings, short_runs
 from mixtura.statistics import Statistics
 
-CRITERIA = ("bic", "aic")
-GROUPS = {"auto": USUAL, "all": ALL}
 ROUNDING = 1e-12  # nats per row: falls below it are none
 HOPE = 0.02  # nats per row that more than a few steps of EM may still gain
 WIDER = 2.0  # than the whole is the wider of two halves with one centre; the other is as much narrower
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """One cell of the grid. `log_likelihood` is a sum over rows in nats; `bic` and `aic` are larger for better models.
-
-    `status` is "converged", "not converged", "repaired" (a component was re-seeded or floored on the way), "spurious" (a component holds
-    less than D + 1 rows, or is flatter than a millionth of the data's variance in some direction) or "too few rows" (not fitted).
-    """
-
-    components: int
-    family: Family
-    mixture: Mixture | None
-    log_likelihood: float
-    n_parameters: int
-    bic: float
-    aic: float
-    status: str
-    steps: int
-    seconds: float
-    history: tuple[float, ...]
-
-    @property
-    def regular(self) -> bool:
-        """Whether the likelihood has an ordinary maximum here, so that the criterion means what it says."""
-        return self.status not in ("spurious", "too few rows")
-
-
-@dataclass(frozen=True, eq=False)
-class Selection:
-    """All candidates, the best first, regular ones before the others; the criterion that ranked them; columns that told nothing."""
-
-    candidates: tuple[Candidate, ...]
-    criterion: str
-    constant_columns: tuple[str, ...]
-
-    @property
-    def best(self) -> Candidate:
-        """The first candidate."""
-        return self.candidates[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,59 +42,8 @@ class Progress:
     step: Step
 
 
-def select(
-    data: Any,
-    n_components: int | Iterable[int] = range(1, 10),
-    families: str | Family | Sequence[str | Family] = "auto",
-    *,
-    criterion: str = "bic",
-    rule: str | Rule = "em",
-    learning_rate: float | None = None,
-    reg_covar: str | float = "auto",
-    tol: float = 1e-6,
-    max_iter: int = 1000,
-    sample_weight: ArrayLike | None = None,
-    random_state: Any = None,
-    n_jobs: int | None = None,
-    on_progress: Callable[[Progress], object] | None = None,
-) -> Selection:
-    """Fits every number of components with every family and ranks them by `criterion` ("bic" or "aic").
-
-    `families` names them, or is "all" for the fourteen, or "auto" for the six whose search is quick: one covariance for all components, or each
-    its own. `data` is anything `mixtura.open` takes; `tol`, in nats per row, bounds the remaining gain of each fit.
-
-    Raises DataError where nothing can be fitted (one row, identical rows, fewer rows than components), ParameterError for a grid,
-    family or criterion that makes no sense. Warns ConstantColumnWarning for columns that hold one value.
-
-    >>> import numpy as np, mixtura
-    >>> X = np.random.default_rng(0).normal(size=(200, 1)) + np.repeat([[-4.0], [4.0]], 100, axis=0)
-    >>> mixtura.select(X, range(1, 4), "tied", random_state=0).best.components
-    2
-    """
-    if criterion not in CRITERIA:
-        raise ParameterError(f"unknown criterion: got {criterion!r}, expected one of {', '.join(map(repr, CRITERIA))}; try 'bic'")
-    source = open_source(data, weights=sample_weight, n_jobs=n_jobs)
-    counts = _counts(n_components)
-    chosen = _families(families, source.D)
-    check_components(source, min(counts))
-    generator = generator_of(random_state)
-    scout = Scout.of(source, generator)
-    _check_rows(scout)
-    check_distinct(len(scout.rows), min(counts))
-    constant = tuple(name for name, flag in zip(source.columns, source.profile.constant, strict=True) if flag)
-    if constant:
-        warnings.warn(f"constant column {', '.join(map(repr, constant))}: it tells no components apart; try leaving it out", ConstantColumnWarning, 2)
-    regularisation = regularisation_of(reg_covar)
-    grid = _Grid(scout, source, rule_of(rule, regularisation, learning_rate, tol=tol), regularisation, tol, max_iter, generator)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RepairWarning)  # the status of the candidate says it
-        cells = grid.fit(counts, chosen, on_progress)
-    ranked = sorted(cells, key=lambda one: (one.regular, getattr(one, criterion)), reverse=True)
-    return Selection(tuple(ranked), criterion, constant)
-
-
 @dataclass(frozen=True, eq=False)
-class _Grid:
+class Grid:
     """What all cells share."""
 
     scout: Scout
@@ -155,9 +55,23 @@ class _Grid:
     generator: np.random.Generator
 
     def fit(self, counts: Sequence[int], families: Sequence[Family], on_progress: Callable[[Progress], object] | None) -> list[Candidate]:
-        """All cells, few components before many and special families before general ones; then once more, for what the later ones found."""
+        """All cells; where it is interrupted (KeyboardInterrupt), those that are done by then, if any."""
         cells, partitions = [(K, family) for K in counts for family in families], {K: self._labellings(K) for K in counts}
         done: dict[tuple[int, str], _Cell] = {}
+        try:
+            self._fill(cells, partitions, done, on_progress)
+        except KeyboardInterrupt:
+            if not done:
+                raise
+        return [
+            candidate_of(done[K, family.name].fit, self.source, done[K, family.name].seconds)
+            if (K, family.name) in done
+            else unfitted(K, family, self.source.D, "too few rows" if partitions[K] is None else "interrupted")
+            for K, family in cells
+        ]
+
+    def _fill(self, cells: Sequence[tuple[int, Family]], partitions: dict[int, Labels | None], done: Done, on_progress: Any) -> None:
+        """Few components before many and special families before general ones; then once more, for what the later ones found."""
         for turn in (self._first, self._again):
             on_progress = None if turn == self._again else on_progress  # a cell is told once
             for number, (K, family) in enumerate(cells):
@@ -169,12 +83,6 @@ class _Grid:
                 cell = turn(K, family, labels, done, tell)
                 seconds = time.perf_counter() - begun + (own.seconds if own else 0.0)
                 done[K, family.name] = replace(cell, seconds=seconds)
-        return [
-            _candidate(done[K, family.name].fit, self.source, done[K, family.name].seconds)
-            if (K, family.name) in done
-            else _unfitted(K, family, self.source.D)
-            for K, family in cells
-        ]
 
     def _labellings(self, K: int) -> Labels | None:
         return labellings(self.scout, K, self.generator) if K <= len(self.scout.rows) else None
@@ -290,67 +198,3 @@ def _twice(mixture: Mixture, k: int = -1) -> Mixture:
 
 def _teller(on_progress: Callable[[Progress], object], K: int, family: Family, cell: int, cells: int) -> Callable[[Step], object]:
     return lambda step: on_progress(Progress(K, family, cell, cells, step))
-
-
-def _candidate(result: Fit, source: Source, seconds: float) -> Candidate:
-    mixture, n = result.mixture, source.profile.weight
-    log_likelihood = result.log_likelihood * n
-    p = mixture.n_parameters
-    bic, aic = 2 * log_likelihood - p * np.log(n), 2 * log_likelihood - 2 * p
-    status = _status(result, source.profile.rows)
-    return Candidate(mixture.K, mixture.family, mixture, log_likelihood, p, float(bic), aic, status, result.n_steps, seconds, result.log_likelihoods)
-
-
-def _unfitted(K: int, family: Family, D: int) -> Candidate:
-    nan = float("nan")
-    return Candidate(K, family, None, nan, family.n_parameters(K, D), -np.inf, -np.inf, "too few rows", 0, 0.0, ())
-
-
-def _status(result: Fit, rows: int) -> str:
-    if not is_regular(result.best, rows):
-        return "spurious"
-    if any(event.kind == "repair" for _, event in result.events):
-        return "repaired"
-    return "converged" if result.converged else "not converged"
-
-
-def is_regular(step: Step, rows: int) -> bool:
-    """Whether every component holds D + 1 rows and no covariance is flatter than a millionth of the data's.
-
-    `rows` counts the rows; weights are scaled to it. One component alone is always regular.
-    """
-    mixture, statistics = step.mixture, step.statistics
-    if mixture.K == 1:
-        return True
-    if not (statistics.counts * (rows / statistics.weight) >= mixture.D + 1 - 1e-9).all():
-        return False
-    if mixture.family.constraint is not None and any(event.kind == "repair" for event in step.events):
-        return False  # held above the floor, not at it: see Family.maximise_above
-    # a hair above the floor, where a clipped eigenvalue sits
-    floored = mixture.family.moment.floor(mixture.covariances, statistics.data_covariance, RELATIVE_FLOOR * (1 + 1e-3))[1]
-    return not floored.any()
-
-
-def _counts(n_components: int | Iterable[int]) -> list[int]:
-    counts = [n_components] if isinstance(n_components, int | np.integer) else sorted(set(n_components))
-    if not counts or any(isinstance(K, bool) or not isinstance(K, int | np.integer) or K < 1 for K in counts):
-        raise ParameterError(f"n_components is not usable: got {n_components!r}, expected integers >= 1; try range(1, 10)")
-    return [int(K) for K in counts]
-
-
-def _families(families: str | Family | Sequence[str | Family], D: int) -> list[Family]:
-    """The named families, special before general; all fourteen, or the usual six (one column knows two only)."""
-    if isinstance(families, str) and families in GROUPS:
-        return list(GROUPS[families]) if D > 1 else [family for family in ALL if family.moment is NORM]
-    names = [families] if isinstance(families, str | Family) else families
-    chosen = {family_of(name).name for name in names}
-    if not chosen:
-        raise ParameterError("no family to choose from: got an empty sequence, expected names of families; try 'auto'")
-    return [family for family in ALL if family.name in chosen]
-
-
-def _check_rows(scout: Scout) -> None:
-    if len(scout.rows) == 1:
-        rows = scout.source.n_rows
-        what = "a single row" if rows == 1 else f"{rows} identical rows"
-        raise DataError(f"nothing to fit: got {what}, expected at least two different rows; try more data")
