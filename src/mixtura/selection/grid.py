@@ -70,7 +70,9 @@ class Grid:
             for K, family in cells
         ]
 
-    def _fill(self, cells: Sequence[tuple[int, Family]], partitions: dict[int, Labels | None], done: Done, on_progress: Any) -> None:
+    def _fill(
+        self, cells: Sequence[tuple[int, Family]], partitions: dict[int, Labels | None], done: Done, on_progress: Callable[[Progress], object] | None
+    ) -> None:
         """Few components before many and special families before general ones; then once more, for what the later ones found."""
         for turn in (self._first, self._again):
             on_progress = None if turn == self._again else on_progress  # a cell is told once
