@@ -90,13 +90,17 @@ def exchanges(mixture: Mixture, scout: Scout) -> list[Exchange]:
     return result
 
 
-def merge(mixture: Mixture, regularisation: Regularisation, reference: Array) -> Mixture:
-    """One component less: those two as one that cost the least classification likelihood. `reference` is the data's covariance."""
+def merged(mixture: Mixture, regularisation: Regularisation, reference: Array, most: int) -> list[Mixture]:
+    """One component less: two as one, those first that cost the least classification likelihood. `reference` is the data's covariance."""
     pairs, costs, merged = _mergers(Components(mixture.weights, mixture.means, mixture.matrices), mixture.family)
-    best, family = int(np.argmin(costs)), mixture.family
-    others = np.setdiff1d(np.arange(mixture.K), pairs[best])
-    joined = zip((mixture.weights, mixture.means, mixture.matrices), merged.at(np.array([best])), strict=True)
-    weights, means, matrices = (np.concatenate([mine[others], new]) for mine, new in joined)
+    return [_joined(mixture, pairs[best], merged.at(np.array([best])), regularisation, reference) for best in np.argsort(costs, kind="stable")[:most]]
+
+
+def _joined(mixture: Mixture, pair: NDArray[np.intp], one: Components, regularisation: Regularisation, reference: Array) -> Mixture:
+    """The mixture with `one` component in the place of two."""
+    others, family = np.setdiff1d(np.arange(mixture.K), pair), mixture.family
+    both = zip((mixture.weights, mixture.means, mixture.matrices), one, strict=True)
+    weights, means, matrices = (np.concatenate([mine[others], new]) for mine, new in both)
     return _of(family, weights, means, mixture.covariances if family.pooled else matrices, regularisation, reference)
 
 

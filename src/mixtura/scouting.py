@@ -1,4 +1,4 @@
-"""What a start looks at: distinct rows of a subsample, and hard partitions of them into K parts by k-means++ and Ward's tree.
+"""What a start looks at: distinct rows of a subsample, and hard partitions of them into K parts by k-means++ and two trees.
 
 Rows are in sorted order with their summed weights, so that neither the order of the data nor a weight of 2 instead of a row twice changes
 a partition.
@@ -13,13 +13,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.moments import MATRIX, Array, Moment
+from mixtura.hierarchy import agglomerate
+from mixtura.moments import DIAGONAL, MATRIX, NORM, Array, Moment
 from mixtura.sources import ArraySource, Source
 from mixtura.statistics import Statistics
 
 SUBSAMPLE = 50_000  # rows that learning begins on
 SCOUTED = 10_000  # rows that candidates are drawn from and compared on
-TREE = 2_000  # rows up to which a Ward tree is grown: time and memory grow with the square
+TREE = 2_000  # rows up to which trees are grown: time and memory grow with the square
+SHAPED = 400_000_000  # N^2 D^3 up to which the other tree is grown: about a second
 AT_ONCE = 2_000_000  # distances held at the same time
 
 Labels = NDArray[np.intp]
@@ -47,41 +49,36 @@ class Scout:
         return cls(subsample, source, rows, merged, (rows - profile.mean) / profile.deviation)
 
     @cached_property
-    def tree(self) -> NDArray[np.float64] | None:
-        """Ward's tree over the distinct rows (scipy's linkage), where they are few enough."""
-        if not 2 <= len(self.rows) <= TREE:
-            return None
+    def trees(self) -> list[list[list[int]]]:
+        """Trees over the distinct rows, where these are few enough: what each merger joins, a row, or as N + m what merger m did.
+
+        Ward's, of round clusters, and that of clusters with a covariance each (`hierarchy`).
+        """
+        N, D = self.rows.shape
+        if not 2 <= N <= TREE:
+            return []
         from scipy.cluster.hierarchy import ward
 
-        result: NDArray[np.float64] = ward(self.standardised)
-        return result
-
-    @cached_property
-    def children(self) -> list[list[int]]:
-        """What each merger of the tree joins: a row, or as N + m what merger m did."""
-        return [] if self.tree is None else self.tree[:, :2].astype(int).tolist()
+        trees = [ward(self.standardised)[:, :2].astype(int).tolist()]
+        if N**2 * D**3 <= SHAPED:
+            trees.append(agglomerate(self.rows, self.weights, self.reference(MATRIX) / N ** (2 / D)).tolist())
+        return trees
 
     def reference(self, moment: Moment) -> Array:
         """The covariance of the rows: what a floor is relative to."""
-        return sums(self.rows, self.weights[:, None], moment, pooled=False).data_covariance
+        return self._references[moment.name]
+
+    @cached_property
+    def _references(self) -> dict[str, Array]:
+        ones = self.weights[:, None]
+        return {moment.name: sums(self.rows, ones, moment, pooled=False).data_covariance for moment in (NORM, DIAGONAL, MATRIX)}
 
     def labellings(self, K: int, draws: int, generator: np.random.Generator) -> Labels:
-        """Partitions of the distinct rows into K parts, one a row of labels: the Ward cut, where there is a tree, and `draws` of k-means++."""
-        cut = self.ward(K)
-        if cut is None:
-            return self.plus_plus(K, draws if K > 1 else 1, generator)
-        return np.vstack([cut, self.plus_plus(K, draws, generator)]) if K > 1 else cut[None]
-
-    def ward(self, K: int) -> Labels | None:
-        """The cut of the Ward tree into K parts; None where there is no tree."""
-        if self.tree is None or len(self.rows) < K:
-            return None
-        N, part = len(self.rows), [0] * (2 * len(self.rows) - 1)
-        for merger in range(N - 2, -1, -1):  # from the root down: of the last K - 1 mergers the second half becomes a part of its own
-            one, other = self.children[merger]
-            part[one] = part[N + merger]
-            part[other] = N - 1 - merger if merger > N - 1 - K else part[one]
-        return np.array(part[:N], dtype=np.intp)
+        """Partitions of the distinct rows into K parts, one a row of labels: the cut of each tree, and `draws` of k-means++."""
+        cuts = [_cut(tree, len(self.rows), K) for tree in self.trees] if len(self.rows) >= K else []
+        if K == 1:
+            return cuts[0][None] if cuts else self.plus_plus(1, 1, generator)
+        return np.vstack([*cuts, self.plus_plus(K, draws, generator)])
 
     def plus_plus(self, K: int, draws: int, generator: np.random.Generator) -> Labels:
         """k-means++ seeds (Arthur & Vassilvitskii 2007) and one Lloyd step, `draws` times (draws, N)."""
@@ -110,6 +107,16 @@ class Scout:
         distances = (centres**2).sum(axis=2)[..., None] - 2 * centres @ self.standardised.T
         labels: Labels = distances.argmin(axis=1)
         return labels
+
+
+def _cut(tree: list[list[int]], N: int, K: int) -> Labels:
+    """The cut of a tree over N rows into K parts."""
+    part = [0] * (2 * N - 1)
+    for merger in range(N - 2, -1, -1):  # from the root down: of the last K - 1 mergers the second half becomes a part of its own
+        one, other = tree[merger]
+        part[one] = part[N + merger]
+        part[other] = N - 1 - merger if merger > N - 1 - K else part[one]
+    return np.array(part[:N], dtype=np.intp)
 
 
 def one_hot(labels: Labels, K: int) -> Array:

@@ -85,7 +85,7 @@ def labellings(scout: Scout, K: int, generator: np.random.Generator) -> Labels:
 
 def candidates(scout: Scout, labels: Labels, K: int, family: Family, regularisation: Regularisation) -> list[Mixture]:
     """A mixture of each hard partition; where rows are few, the best one of all after some steps together."""
-    if len(labels) <= FEW + 1:
+    if len(labels) <= FEW + 2:
         return [partition(scout, one, K, family, regularisation) for one in labels]
     together = Lockstep(scout.rows, scout.weights, family, regularisation, scout.reference(family.moment))
     responsibilities = one_hot(labels, K)

@@ -17,8 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from mixtura.families.compiled import compiled
 from mixtura.families.constraint import EQUAL, FREE, Constraint
 from mixtura.families.own_axes import composed
 from mixtura.families.proportional import PROPORTIONAL
@@ -58,7 +58,7 @@ class CommonAxes(Constraint):
         seen = axes.swapaxes(-1, -2)[..., None, :, :] @ scatter @ axes[..., None, :, :]
         K, D = counts.shape[-1], scatter.shape[-1]
         volumes = self.spectra is EQUAL_VOLUMES
-        _turn(seen.reshape(-1, K, D, D), counts.reshape(-1, K), turned.reshape(-1, D, D), volumes, sweeps)
+        turn(seen.reshape(-1, K, D, D), counts.reshape(-1, K), turned.reshape(-1, D, D), volumes, sweeps)
         diagonals = np.maximum(np.diagonal(seen, axis1=-2, axis2=-1), 0.0)
         spectra = self.spectra.maximise(diagonals, counts, None)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -79,8 +79,8 @@ def _axes(covariances: Array, counts: Array) -> Array:
     return np.asarray(np.linalg.eigh(shares.sum(axis=-3))[1])
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
-def _turn(seen, counts, axes, volumes, sweeps):  # type: ignore[no-untyped-def]
+@compiled
+def turn(seen, counts, axes, volumes, sweeps):  # type: ignore[no-untyped-def]
     """For every problem: turns axes (D, D) and what is seen along them, D' W_k D (K, D, D), until all planes are still."""
     problems, K, D, _ = seen.shape
     weights, halves, between, middles = np.empty(K), np.empty(K), np.empty(K), np.empty(K)
@@ -110,7 +110,7 @@ def _turn(seen, counts, axes, volumes, sweeps):  # type: ignore[no-untyped-def]
                 break
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled
 def _best_angle(middles, halves, between, weights, power):  # type: ignore[no-untyped-def]
     """The angle, within 45 degrees, to which a plane turns."""
     angle = 0.0
@@ -138,7 +138,7 @@ def _best_angle(middles, halves, between, weights, power):  # type: ignore[no-un
     return angle
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled
 def _rotate(W, Q, i, j, c, s):  # type: ignore[no-untyped-def]
     """Axes i and j become c q_i + s q_j and c q_j - s q_i."""
     K, D, _ = W.shape

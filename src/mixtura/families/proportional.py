@@ -9,8 +9,8 @@ likelihood never falls; in log lambda what is minimised is convex, so there is o
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from mixtura.families.compiled import compiled
 from mixtura.families.constraint import Constraint
 from mixtura.families.volumes import geometric_means
 from mixtura.moments import Array
@@ -27,7 +27,7 @@ class Proportional(Constraint):
         with np.errstate(divide="ignore", invalid="ignore"):
             volumes = np.ones_like(counts) if previous is None else geometric_means(previous, counts)
         K, D = counts.shape[-1], scatter.shape[-1]
-        turns = _turns_of_matrices if scatter.ndim > counts.ndim + 1 else _turns_of_diagonals
+        turns = turns_of_matrices if scatter.ndim > counts.ndim + 1 else turns_of_diagonals
         shared = np.empty(counts.shape[:-1] + scatter.shape[counts.ndim :])
         volumes = np.array(np.broadcast_to(volumes, counts.shape))
         flat = scatter.reshape(-1, *scatter.shape[counts.ndim - 1 :])
@@ -39,8 +39,8 @@ class Proportional(Constraint):
 PROPORTIONAL = Proportional()
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
-def _turns_of_diagonals(scatter, counts, volumes, shared):  # type: ignore[no-untyped-def]
+@compiled
+def turns_of_diagonals(scatter, counts, volumes, shared):  # type: ignore[no-untyped-def]
     """For every problem scatter (K, D), counts (K,): volumes (K,), where to begin, become those of the optimum, shared (D,) its C."""
     problems, K, D = scatter.shape
     for p in range(problems):
@@ -65,8 +65,8 @@ def _turns_of_diagonals(scatter, counts, volumes, shared):  # type: ignore[no-un
                 break
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
-def _turns_of_matrices(scatter, counts, volumes, shared):  # type: ignore[no-untyped-def]
+@compiled
+def turns_of_matrices(scatter, counts, volumes, shared):  # type: ignore[no-untyped-def]
     """The same of scatter (K, D, D) and shared (D, D)."""
     problems, K, D, _ = scatter.shape
     precision = np.empty((D, D))
@@ -99,7 +99,7 @@ def _turns_of_matrices(scatter, counts, volumes, shared):  # type: ignore[no-unt
                 C[j, i] = C[i, j]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled
 def _invert(matrix, inverse):  # type: ignore[no-untyped-def]
     """The lower triangle of the inverse from that of a symmetric matrix, by Cholesky's factors; NaN where it is not positive definite."""
     D = len(matrix)

@@ -14,13 +14,14 @@ import math
 import operator
 import threading
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import llvmlite.binding
 import numpy as np
 from llvmlite import ir
-from numba import njit, typeof, types
+from numba import cfunc, njit, typeof, types
 from numba.core import cgutils, config
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
@@ -44,8 +45,10 @@ inlined = njit(inline="always", **_options)  # not even compiled by itself
 
 
 def _digest() -> str:
-    """What the machine code of this package depends on, in eight digits: its sources."""
-    return f"{zlib.crc32(b''.join(path.read_bytes() for path in sorted(Path(__file__).parent.glob('*.py')))):08x}"
+    """What the machine code of this package depends on, in eight digits: its sources, and those of the families' compiled M-steps."""
+    folder = Path(__file__).parent
+    sources = (path for part in (folder, folder.parent / "families") for path in sorted(part.glob("*.py")))
+    return f"{zlib.crc32(b''.join(path.read_bytes() for path in sources)):08x}"
 
 
 class Entry:
@@ -75,6 +78,29 @@ class Entry:
                 compiled.disable_compile()
                 self.compiled[rows.dtype] = compiled
         return self.compiled[rows.dtype]
+
+
+class Pointer:
+    """A kernel that others call by its address: compiled once, when it is first wanted, and kept on disk, whoever calls it.
+
+    Whatever calls a `kernel` holds its machine code, and compiles it again.
+    """
+
+    @classmethod
+    def of(cls, signature: Any) -> Callable[[Any], Pointer]:
+        """The decorator for functions of this signature."""
+        return lambda function: cls(function, signature)
+
+    def __init__(self, function: Any, signature: Any):
+        function.__qualname__ += f"_{DIGEST}"
+        self.function, self.signature, self.__doc__ = function, signature, function.__doc__
+        self.lock = threading.Lock()
+
+    @functools.cached_property
+    def compiled(self) -> Any:
+        """What a kernel takes as an argument."""
+        with self.lock:
+            return cfunc(self.signature, cache=True, fastmath=FAST, error_model="numpy")(self.function)
 
 
 def lanes_per_register(dtype: np.dtype[Any] | type) -> int:

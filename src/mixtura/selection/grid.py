@@ -1,7 +1,8 @@
 """The grid of a selection: every number of components with every family, each cell fitted well.
 
-Cells help each other: one Ward tree and one set of k-means++ draws serve every family, the best K split once starts K + 1, and a special
-family's mixture starts the general ones that contain it.
+Cells help each other: one Ward tree and one set of k-means++ draws serve every family, the best K split once starts K + 1, a special family's
+mixture starts the general ones that contain it, and the posteriors of any family start any other. What helps whom is fixed by the grid, so
+cells that do not wait for each other are fitted side by side and the bits are the same for any number of threads.
 """
 
 from __future__ import annotations
@@ -9,31 +10,36 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from mixtura.exchange import merge, promise
+from mixtura.exchange import merged
 from mixtura.families import Family
-from mixtura.fitting import Fit, Step, fit, sweep
+from mixtura.few import Start
+from mixtura.fitting import Fit, Step
+from mixtura.kernels.expanded import FULL, features
 from mixtura.mixture import Mixture
-from mixtura.moments import MATRIX
 from mixtura.regularisation import Regularisation
 from mixtura.rules import Rule
-from mixtura.rules.maximising import maximise, split
-from mixtura.scouting import Labels, Scout
+from mixtura.scouting import Scout
 from mixtura.selection.candidate import Candidate, candidate_of, is_regular, unfitted
+from mixtura.selection.climbing import Climber, Found, climber_of
+from mixtura.selection.order import run_in_order
 from mixtura.sources import Source
-from mixtura.starting import candidates, labellings, short_runs
+from mixtura.starting import FEW
 from mixtura.statistics import Statistics
 
 ROUNDING = 1e-12  # nats per row: falls below it are none
+MERGERS = 3  # of one component more that are tried in each cell
+DRAWS, CHEAP = 100, 1_200_000  # of k-means++ at most, each for every family; draws by rows, components and features
 HOPE = 0.02  # nats per row that more than a few steps of EM may still gain
 WIDER = 2.0  # than the whole is the wider of two halves with one centre; the other is as much narrower
 
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """Where a selection stands: the cell (of `cells`) being fitted and its last step."""
+    """Where a selection stands: a cell (of `cells`) and its last step."""
 
     components: int
     family: Family
@@ -43,8 +49,32 @@ class Progress:
 
 
 @dataclass(frozen=True, eq=False)
+class Cell:
+    """A cell that is done: its fit, whether that is regular, its statistics on the scout's rows, and the time it took."""
+
+    fit: Fit
+    regular: bool
+    seen: Statistics
+    seconds: float = 0.0
+
+    @property
+    def mixture(self) -> Mixture:
+        """The mixture of the fit."""
+        return self.fit.mixture
+
+
+Key = tuple[int, str]
+Cells = dict[Key, Cell]
+Tell = Callable[[Progress], object] | None
+
+
+@dataclass(frozen=True, eq=False)
 class Grid:
-    """What all cells share."""
+    """What all cells share. `price` is what a parameter must gain, in nats, to be worth having.
+
+    A regular optimum that is not worth one component more than the cell before has, no criterion of this price would choose: where there is
+    one, the likeliest optimum stands in the cell then, and its status says that it is spurious.
+    """
 
     scout: Scout
     source: Source
@@ -53,120 +83,134 @@ class Grid:
     tol: float
     max_iter: int
     generator: np.random.Generator
+    price: float = 1.0
 
-    def fit(self, counts: Sequence[int], families: Sequence[Family], on_progress: Callable[[Progress], object] | None) -> list[Candidate]:
+    def fit(self, counts: Sequence[int], families: Sequence[Family], on_progress: Tell = None) -> list[Candidate]:
         """All cells; where it is interrupted (KeyboardInterrupt), those that are done by then, if any."""
-        cells, partitions = [(K, family) for K in counts for family in families], {K: self._labellings(K) for K in counts}
-        done: dict[tuple[int, str], _Cell] = {}
+        return _Filling(self, counts, families, on_progress).run()
+
+    @cached_property
+    def climber(self) -> Climber:
+        """How a mixture is found from starts: it depends on the rows."""
+        return climber_of(self.scout, self.source, self.rule, self.regularisation, self.tol, self.max_iter)
+
+    def partitions(self, K: int) -> Start | None:
+        """Hard partitions of the scout's rows as starts; None where there are fewer rows than components."""
+        if len(self.scout.rows) < K:
+            return None
+        draws = max(FEW, min(DRAWS, CHEAP // (len(self.scout.rows) * K * features(FULL, self.source.D)))) if self.climber.together else FEW
+        return Start.of_partitions(self.scout.rows, self.scout.weights, self.scout.labellings(K, draws, self.generator), K)
+
+
+class _Filling:
+    """Two turns through one grid: few components before many and special families before general ones; then again, for what later ones found."""
+
+    def __init__(self, grid: Grid, counts: Sequence[int], families: Sequence[Family], on_progress: Tell):
+        self.grid, self.climber, self.on_progress = grid, grid.climber, on_progress
+        self.families = {family.name: family for family in families}
+        self.partitions = {K: grid.partitions(K) for K in counts}
+        self.keys: list[Key] = [(K, name) for K in counts for name in self.families]
+        self.place = {key: number for number, key in enumerate(self.keys) if self.partitions[key[0]] is not None}
+        self.first: Cells = {}
+        self.second: Cells = {}
+
+    def run(self) -> list[Candidate]:
+        """Every cell as a candidate."""
+        turns = {(False, *key): [(False, *other) for other in self._beside(key) if self._is_before(other, key)] for key in self.place}
+        turns |= {(True, *key): [(False, *key), *((self._is_before(other, key), *other) for other in self._beside(key))] for key in self.place}
         try:
-            self._fill(cells, partitions, done, on_progress)
+            run_in_order(turns, self._turn, self.climber.side_by_side)
         except KeyboardInterrupt:
-            if not done:
+            if not self.first:
                 raise
-        return [
-            candidate_of(done[K, family.name].fit, self.source, done[K, family.name].seconds)
-            if (K, family.name) in done
-            else unfitted(K, family, self.source.D, "too few rows" if partitions[K] is None else "interrupted")
-            for K, family in cells
-        ]
+        return [self._candidate(key) for key in self.keys]
 
-    def _fill(
-        self, cells: Sequence[tuple[int, Family]], partitions: dict[int, Labels | None], done: Done, on_progress: Callable[[Progress], object] | None
-    ) -> None:
-        """Few components before many and special families before general ones; then once more, for what the later ones found."""
-        for turn in (self._first, self._again):
-            on_progress = None if turn == self._again else on_progress  # a cell is told once
-            for number, (K, family) in enumerate(cells):
-                if (labels := partitions[K]) is None:
-                    continue
-                begun = time.perf_counter()
-                tell = None if on_progress is None else _teller(on_progress, K, family, number, len(cells))
-                own = done.get((K, family.name))
-                cell = turn(K, family, labels, done, tell)
-                seconds = time.perf_counter() - begun + (own.seconds if own else 0.0)
-                done[K, family.name] = replace(cell, seconds=seconds)
+    def _candidate(self, key: Key) -> Candidate:
+        cell, family = self.second.get(key) or self.first.get(key), self.families[key[1]]
+        if cell is None:
+            return unfitted(key[0], family, self.grid.source.D, "interrupted" if key in self.place else "too few rows")
+        return candidate_of(cell.fit, self.grid.source, cell.seconds)
 
-    def _labellings(self, K: int) -> Labels | None:
-        return labellings(self.scout, K, self.generator) if K <= len(self.scout.rows) else None
+    def _beside(self, key: Key) -> list[Key]:
+        """The cells that a cell looks at: as many components, or one less or more of the family."""
+        K, name = key
+        return [other for other in self.place if other != key and (other[0] == K or (other[1] == name and abs(other[0] - K) == 1))]
 
-    def _first(self, K: int, family: Family, labels: Labels, done: Done, tell: Tell) -> _Cell:
+    def _is_before(self, other: Key, key: Key) -> bool:
+        return self.place[other] < self.place[key]
+
+    def _turn(self, turn: tuple[bool, int, str]) -> None:
+        again, *_ = turn
+        key, begun = (turn[1], turn[2]), time.perf_counter()
+        cell = self._again(key) if again else self._first(key)
+        spent = time.perf_counter() - begun + (self.first[key].seconds if again else 0.0)
+        (self.second if again else self.first)[key] = replace(cell, seconds=spent)
+
+    def _first(self, key: Key) -> Cell:
         """The best that partitions and the cells before this one lead to."""
-        beside = [cell for (k, _), cell in done.items() if k == K]
-        nested = [cell.fit.mixture for cell in beside if family.nests(cell.fit.mixture.family)]
-        starts = candidates(self.scout, labels, K, family, self.regularisation)
-        starts += [mixture.to_family(family) for mixture in _most_general(nested)]
-        starts += [self._like(cell, family) for cell in beside if cell.regular and not family.nests(cell.fit.mixture.family)]
-        if (fewer := done.get((K - 1, family.name))) is not None:
-            starts += _grown(fewer.fit.mixture)
-        begin = self._best_of(starts)
-        return self._no_worse(self._fit(begin, len(done), tell), done, tell)
+        (K, _), family = key, self.families[key[1]]
+        before = {other: self.first[other] for other in self._beside(key) if self._is_before(other, key)}
+        beside = [cell for (k, _), cell in before.items() if k == K]
+        nested = [cell.mixture for cell in beside if family.nests(cell.mixture.family)]
+        partitions = self.partitions[K]
+        assert partitions is not None
+        starts = [partitions, *map(Start.of, _most_general(nested))]
+        starts += [Start.seen(cell.seen) for cell in beside if cell.regular and not family.nests(cell.mixture.family)]
+        if (fewer := before.get((K - 1, family.name))) is not None:
+            starts += _grown(fewer.mixture)
+        found = self._cell(self.climber.best(family, Start.together(starts), self._worth(family, fewer), self._teller(key)))
+        return self._no_worse(found, _best_of(before, family))
 
-    def _again(self, K: int, family: Family, labels: Labels, done: Done, tell: Tell) -> _Cell:
-        """What the cells fitted after this one lead to, where it is better."""
-        own, latest = done[K, family.name], max(cell.number for cell in done.values()) + 1
-        later = {key: cell for key, cell in done.items() if cell.number > own.number and cell.regular}
-        starts = [self._like(cell, family) for (k, name), cell in later.items() if k == K and name != family.name]
-        if (fewer := later.get((K - 1, family.name))) is not None:
-            starts += _grown(fewer.fit.mixture)
-        if (more := later.get((K + 1, family.name))) is not None:
-            starts.append(merge(more.fit.mixture, self.regularisation, self.scout.reference(family.moment)))
-        if starts:
-            begin = self._best_of(starts)
-            if self._seen(begin).mean_log_likelihood > own.seen.mean_log_likelihood - HOPE:
-                found = self._fit(begin, latest, tell)
-                if found.regular >= own.regular and found.fit.log_likelihood > own.fit.log_likelihood + ROUNDING:
-                    own = found
-        return self._no_worse(own, done, tell)
+    def _worth(self, family: Family, fewer: Cell | None) -> float:
+        """What an optimum must reach for one component more to be worth its parameters, in nats per row."""
+        if fewer is None:
+            return -np.inf
+        K, D, grid = fewer.mixture.K, fewer.mixture.D, self.grid
+        more = family.n_parameters(K + 1, D) - family.n_parameters(K, D)
+        return fewer.fit.log_likelihood + more * grid.price / grid.source.profile.weight
 
-    def _best_of(self, starts: list[Mixture]) -> Mixture:
-        """The most promising after short runs; those on the way to an optimum that is not regular come last, however likely."""
+    def _again(self, key: Key) -> Cell:
+        """What the cells fitted after this one lead to, and those before it where they were found anew, where it is better."""
+        (K, name), family, own, grid = key, self.families[key[1]], self.first[key], self.grid
+        about = {other: (self.second if self._is_before(other, key) else self.first)[other] for other in self._beside(key)}
+        news = {other: cell for other, cell in about.items() if cell.regular and not self._was_seen(other, key, cell)}
+        starts = [Start.seen(cell.seen) for (k, _), cell in news.items() if k == K]
+        if (fewer := news.get((K - 1, name))) is not None:
+            starts += _grown(fewer.mixture)
+        if (more := news.get((K + 1, name))) is not None:
+            starts += map(Start.of, merged(more.mixture, grid.regularisation, grid.scout.reference(family.moment), MERGERS))
+        if starts and (better := self.climber.better(family, Start.together(starts), own.seen.mean_log_likelihood - HOPE)) is not None:
+            found = self._cell(better)
+            if found.regular >= own.regular and found.fit.log_likelihood > own.fit.log_likelihood + ROUNDING:
+                own = found
+        return self._no_worse(own, _best_of({other: cell for other, cell in about.items() if other[0] <= K}, family))
 
-        def worth(step: Step) -> tuple[bool, float]:
-            promising, log_likelihood = promise(step)
-            return promising and is_regular(step, self.scout.source.profile.rows), log_likelihood
+    def _was_seen(self, other: Key, key: Key, cell: Cell) -> bool:
+        """Whether the other cell was like this already in the first turn of cell `key`."""
+        return self._is_before(other, key) and cell.fit is self.first[other].fit
 
-        return short_runs(starts, self.scout.source, self.regularisation, worth)
-
-    def _no_worse(self, cell: _Cell, done: Done, tell: Tell) -> _Cell:
-        """The cell, or one as good as the best of those whose mixtures it contains: of a special family, or of one component less."""
-        mixture = cell.fit.mixture
-        contained = [one.fit for (k, _), one in done.items() if k == mixture.K and mixture.family.nests(one.fit.mixture.family)]
-        contained += [one.fit for key, one in done.items() if key == (mixture.K - 1, mixture.family.name)]
-        best = max(contained, key=lambda one: one.log_likelihood, default=cell.fit)
-        if cell.fit.log_likelihood >= best.log_likelihood - ROUNDING:
+    def _no_worse(self, cell: Cell, best: Fit | None) -> Cell:
+        """The cell, or one as good as the best of those whose mixtures it contains."""
+        mixture = cell.mixture
+        if best is None or cell.fit.log_likelihood >= best.log_likelihood - ROUNDING:
             return cell
         same = _twice(best.mixture) if best.mixture.K < mixture.K else best.mixture.to_family(mixture.family)
-        return self._fit(same, max(one.number for one in done.values()) + 1, tell)
+        return self._cell(self.climber.climb(same))
 
-    def _fit(self, begin: Mixture, number: int, tell: Tell) -> _Cell:
-        found = fit(self.source, begin, self.rule, tol=self.tol, max_steps=self.max_iter, on_step=tell)
-        return _Cell(found, is_regular(found.best, self.source.profile.rows), self._seen(found.mixture), number)
+    def _cell(self, found: Found) -> Cell:
+        return Cell(found.fit, is_regular(found.fit.best, self.grid.source.profile.rows), found.seen)
 
-    def _seen(self, mixture: Mixture) -> Statistics:
-        """Its statistics on the scout's rows, whole second moments: what any other family needs to take over its components."""
-        return sweep(mixture, self.scout.source, moment=MATRIX)
-
-    def _like(self, cell: _Cell, family: Family) -> Mixture:
-        """The mixture of this family for another's posteriors."""
-        seen = cell.seen
-        kept = family.moment.keep(seen.scatter)
-        moved = replace(seen, moment=family.moment, pooled=family.pooled, pivots=seen.means, first=np.zeros_like(seen.first))
-        return maximise(family, replace(moved, second=kept.sum(axis=0) if family.pooled else kept), self.regularisation)[0]
+    def _teller(self, key: Key) -> Callable[[Step], object] | None:
+        if (tell := self.on_progress) is None:
+            return None
+        number, K, family = self.keys.index(key), key[0], self.families[key[1]]
+        return lambda step: tell(Progress(K, family, number, len(self.keys), step))
 
 
-@dataclass(frozen=True, eq=False)
-class _Cell:
-    """A cell that is done: its fit, whether that is regular, its statistics on the scout's rows, and the how-manieth fit it was."""
-
-    fit: Fit
-    regular: bool
-    seen: Statistics
-    number: int
-    seconds: float = 0.0
-
-
-Done = dict[tuple[int, str], _Cell]
-Tell = Callable[[Step], object] | None
+def _best_of(others: Cells, family: Family) -> Fit | None:
+    """The best of the cells whose mixtures are also of this family: of special ones, or of itself with one component less."""
+    contained = [one.fit for one in others.values() if family.nests(one.mixture.family)]
+    return max(contained, key=lambda one: one.log_likelihood, default=None)
 
 
 def _most_general(mixtures: list[Mixture]) -> list[Mixture]:
@@ -175,18 +219,26 @@ def _most_general(mixtures: list[Mixture]) -> list[Mixture]:
     return [one for one in mixtures if not any(other.nests(one.family) for other in families if other is not one.family)]
 
 
-def _grown(mixture: Mixture) -> list[Mixture]:
+def _grown(mixture: Mixture) -> list[Start]:
     """One component more: each in turn split in two, side by side, and where volumes vary into a narrow and a wide one."""
-    grown = []
-    for k in range(mixture.K):
-        twins = _twice(mixture, k)
-        grown.append(split(twins, into=mixture.K, heaviest=k))
-        if mixture.family.code[0] == "V":
-            covariances = twins.covariances.copy()
-            covariances[k] /= WIDER
-            covariances[-1] *= WIDER
-            grown.append(Mixture(twins.weights, twins.means, covariances, mixture.family))
-    return grown
+    K = mixture.K
+    each = np.arange(K)
+    values, vectors = np.linalg.eigh(mixture.matrices)
+    aside = vectors[:, :, -1] * np.sqrt(values[:, -1:]) / 2  # one half deviation along the longest axis
+    weights, means, matrices = (
+        np.repeat(np.concatenate([array, array[:1]])[None], K, axis=0) for array in (mixture.weights, mixture.means, mixture.matrices)
+    )
+    means[:, -1], matrices[:, -1] = mixture.means, mixture.matrices
+    weights[each, each] /= 2
+    weights[:, -1] = weights[each, each]
+    wider = matrices.copy()
+    wider[each, each] /= WIDER
+    wider[:, -1] *= WIDER
+    grown = [Start.of_parts(weights, means, wider)] if mixture.family.code[0] == "V" else []
+    means = means.copy()
+    means[each, each] -= aside
+    means[:, -1] += aside
+    return [Start.of_parts(weights, means, matrices), *grown]
 
 
 def _twice(mixture: Mixture, k: int = -1) -> Mixture:
@@ -195,8 +247,4 @@ def _twice(mixture: Mixture, k: int = -1) -> Mixture:
     weights = np.append(mixture.weights, mixture.weights[k] / 2)
     weights[k] /= 2
     covariances = mixture.covariances if mixture.family.pooled else np.concatenate([mixture.covariances, mixture.covariances[[k]]])
-    return Mixture(weights, np.vstack([mixture.means, mixture.means[k]]), covariances, mixture.family)
-
-
-def _teller(on_progress: Callable[[Progress], object], K: int, family: Family, cell: int, cells: int) -> Callable[[Step], object]:
-    return lambda step: on_progress(Progress(K, family, cell, cells, step))
+    return Mixture.trusted(weights, np.vstack([mixture.means, mixture.means[k]]), covariances, mixture.family)

@@ -88,7 +88,8 @@ def select(
     if constant:
         warnings.warn(f"constant column {', '.join(map(repr, constant))}: it tells no components apart; try leaving it out", ConstantColumnWarning, 2)
     regularisation = regularisation_of(reg_covar)
-    grid = Grid(scout, source, rule_of(rule, regularisation, learning_rate, tol=tol), regularisation, tol, max_iter, generator)
+    price = 1.0 if criterion == "aic" else float(np.log(source.profile.weight)) / 2
+    grid = Grid(scout, source, rule_of(rule, regularisation, learning_rate, tol=tol), regularisation, tol, max_iter, generator, price)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RepairWarning)  # the status of the candidate says it
         cells = grid.fit(counts, chosen, on_progress)

@@ -1,0 +1,8 @@
+"""How the M-steps that turn are compiled."""
+
+from __future__ import annotations
+
+from numba import njit
+
+# fastmath is said because kernels, which call these too, would pass on theirs, and what is cached on disk would depend on who was first
+compiled = njit(nogil=True, error_model="numpy", fastmath=False, cache=True)

@@ -1,0 +1,178 @@
+"""EM on few rows: many starts of one family in one compiled call (kernels.climb), from any statistics that stand for a start.
+
+What comes out is where to begin, or where a climb arrived; figures that are told are measured there by an ordinary sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from mixtura.families import Family
+from mixtura.kernels.climb import Bench, Limits, Parts, Standings, climb, expect
+from mixtura.kernels.expanded import DIAGONAL, FULL, features
+from mixtura.kernels.lanes import lanes_per_register
+from mixtura.kernels.maximise import CODES, DIAGONALS, maximiser
+from mixtura.kernels.panel import LIMIT, workspace
+from mixtura.mixture import Mixture
+from mixtura.moments import Array
+from mixtura.regularisation import RELATIVE_FLOOR, Floor, Ridge
+from mixtura.scouting import Labels, one_hot
+from mixtura.sources import ArraySource
+from mixtura.statistics import Statistics
+
+TILE, WIDTH = 4, 512
+MOST = 2_000_000  # entries of the table of features, up to which rows are few
+
+
+class Start(NamedTuple):
+    """Starts as statistics: counts (.., K), means (.., K, D), scatter (.., K, D, D)."""
+
+    counts: Array
+    means: Array
+    scatter: Array
+
+    @classmethod
+    def of(cls, mixture: Mixture) -> Start:
+        """What a sweep of a sample that is just like the mixture would give, for one row in all."""
+        return cls.of_parts(mixture.weights, mixture.means, mixture.matrices)
+
+    @classmethod
+    def of_parts(cls, weights: Array, means: Array, matrices: Array) -> Start:
+        """The same of its parts: weights (.., K), means (.., K, D), covariances (.., K, D, D)."""
+        return cls(weights, means, weights[..., None, None] * matrices)
+
+    @classmethod
+    def seen(cls, statistics: Statistics) -> Start:
+        """The M-step of statistics with whole second moments."""
+        return cls(statistics.counts, statistics.means, statistics.scatter)
+
+    @classmethod
+    def of_partitions(cls, rows: Array, weights: Array, labels: Labels, K: int) -> Start:
+        """Hard partitions (M, N) of weighted rows into K parts."""
+        N, D = rows.shape
+        centre = weights @ rows / weights.sum()
+        centred = rows - centre
+        features = np.hstack([np.ones((N, 1)), centred, (centred[:, :, None] * centred[:, None, :]).reshape(N, D * D)]) * weights[:, None]
+        sums = (one_hot(labels, K).reshape(-1, N) @ features).reshape(len(labels), K, -1)
+        counts = sums[..., 0]
+        means = sums[..., 1 : 1 + D] / np.maximum(counts, np.finfo(float).tiny)[..., None]
+        between = counts[..., None, None] * means[..., :, None] * means[..., None, :]
+        return cls(counts, centre + means, sums[..., 1 + D :].reshape(len(labels), K, D, D) - between)
+
+    @classmethod
+    def together(cls, starts: Sequence[Start]) -> Start:
+        """All of them (M, ..), each being one or several."""
+        K, D = starts[0].means.shape[-2:]
+        shapes = (K,), (K, D), (K, D, D)
+        return cls(*(np.concatenate([one[i].reshape(-1, *shape) for one in starts]) for i, shape in enumerate(shapes)))
+
+
+@dataclass(frozen=True, eq=False)
+class Few:
+    """The rows of a source that are few enough, their covariance, and what keeps covariances above a floor relative to it."""
+
+    source: ArraySource
+    reference: Array
+    regularisation: Floor | Ridge
+
+    @staticmethod
+    def fits(source: object) -> bool:
+        """Whether the rows are in memory and few enough."""
+        return isinstance(source, ArraySource) and source.n_rows * features(FULL, source.D) <= MOST
+
+    def run(self, family: Family, starts: Start, steps: int, covariances: Array | None = None, *, tol: float | None = None) -> Standings:
+        """So many plain steps from each of M starts, or accelerated ones until less than `tol` nats per row are left.
+
+        All in the frame's coordinates, where starts are expected as well: see `begin`.
+        """
+        M, K, D = starts.means.shape
+        code = CODES.index(family.code)
+        order = DIAGONAL if code in DIAGONALS else FULL
+        F, step = features(order, D), lanes_per_register(np.float64)
+        filled, table = -(-K // TILE) * TILE, -(-F // 3) * 3
+        rows = self._rows
+        width = min(WIDTH, -(-len(rows) // (4 * step)) * 4 * step)
+        panels = -(-len(rows) // width)
+        room = workspace(panels * table + filled + 8, width, np.dtype(np.float64))
+        phi, rest = room[: panels * table].reshape(panels, table, width), room[panels * table :]
+        lists = np.empty((filled // TILE + 1, width + step), dtype=np.int64)
+        nothing = np.empty(0, dtype=np.int64), np.empty(0), np.empty((0, 0))
+        packed, sums = np.empty((filled // TILE, table, TILE)), np.empty((table, filled))
+        bench = Bench(packed, rest[:filled], rest[filled : filled + 3], lists, sums, *nothing)
+        known = np.full(M, covariances is not None)
+        at = Standings(
+            starts.counts.copy(),
+            starts.means.copy(),
+            np.ascontiguousarray(starts.scatter).copy(),
+            np.empty((M, K)),
+            np.empty((M, K, D)),
+            np.zeros((M, K, D, D)) if covariances is None else covariances.copy(),
+            known,
+            np.full(M, -np.inf),
+            np.zeros(M, dtype=bool),
+            np.zeros(M, dtype=bool),
+            np.zeros((M, steps + 2)),
+            np.zeros(M, dtype=np.int64),
+        )
+        n = self._weight
+        limits = Limits(self._reference, *self._floor, n / len(rows) / 2, tol or 0.0, steps, tol is not None)
+        centre, inverse = self._centre_and_inverse
+        do = Parts(expect.compiled, maximiser(code).compiled)
+        climb(rows, self._weights, centre, inverse, LIMIT[np.dtype(np.float64)], order, do, code, limits, at, phi, bench, step)
+        return at
+
+    def begin(self, starts: Start) -> Start:
+        """Starts of the caller's coordinates in the frame's, as many rows in all as there are."""
+        frame = self.source.frame(True)
+        share = self._weight / starts.counts.sum(axis=-1)
+        scale = frame.scale[0]
+        return Start(
+            starts.counts * share[..., None],
+            (starts.means - frame.centre) / scale,
+            starts.scatter * (share[..., None, None, None] / scale**2),
+        )
+
+    def mixture(self, at: Standings, m: int, family: Family) -> Mixture:
+        """Where start m stands, in the caller's coordinates."""
+        frame = self.source.frame(True)
+        covariances = family.moment.keep(at.covariances[m]) / family.moment.divisor(self.source.D)
+        if family.pooled:
+            covariances = covariances[:1].reshape(family.moment.shape(self.source.D))
+        return Mixture.trusted(at.weights[m], frame.centre + frame.scale * at.centres[m], np.asarray(covariances * frame.scale[0] ** 2), family)
+
+    def log_likelihoods(self, at: Standings, of: Array | None = None) -> Array:
+        """Mean log-likelihoods per row in the caller's coordinates: where starts stand, or others `of` the frame's."""
+        return np.asarray((at.log_likelihoods if of is None else of) - np.log(self.source.frame(True).scale).sum())
+
+    @cached_property
+    def _rows(self) -> Array:
+        return np.asarray(self.source.X, dtype=float)
+
+    @cached_property
+    def _weights(self) -> Array:
+        return np.empty(0) if self.source.weights is None else self.source.weights
+
+    @cached_property
+    def _weight(self) -> float:
+        return float(self._weights.sum()) if len(self._weights) else float(len(self._rows))
+
+    @cached_property
+    def _centre_and_inverse(self) -> tuple[Array, Array]:
+        frame = self.source.frame(True)
+        return frame.centre, 1 / frame.scale
+
+    @cached_property
+    def _reference(self) -> Array:
+        return np.asarray(self.reference / self.source.frame(True).scale[0] ** 2)
+
+    @cached_property
+    def _floor(self) -> tuple[float, float]:
+        """The floor, relative to the reference, and what is added to every variance."""
+        if isinstance(self.regularisation, Ridge):
+            return RELATIVE_FLOOR**2, float(self.regularisation.value / self.source.frame(True).scale[0] ** 2)
+        return self.regularisation.relative, 0.0
