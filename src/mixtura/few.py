@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixtura.families import Family
-from mixtura.kernels.climb import Bench, Limits, Parts, Standings, climb, expect
+from mixtura.kernels.climb import Bench, Limits, Parts, Standings, climb, expect, from_coordinates, long, short, step
 from mixtura.kernels.expanded import DIAGONAL, FULL, features
 from mixtura.kernels.lanes import lanes_per_register
 from mixtura.kernels.maximise import CODES, DIAGONALS, maximiser
@@ -93,14 +93,14 @@ class Few:
         M, K, D = starts.means.shape
         code = CODES.index(family.code)
         order = DIAGONAL if code in DIAGONALS else FULL
-        F, step = features(order, D), lanes_per_register(np.float64)
+        F, register = features(order, D), lanes_per_register(np.float64)
         filled, table = -(-K // TILE) * TILE, -(-F // 3) * 3
         rows = self._rows
-        width = min(WIDTH, -(-len(rows) // (4 * step)) * 4 * step)
+        width = min(WIDTH, -(-len(rows) // (4 * register)) * 4 * register)
         panels = -(-len(rows) // width)
         room = workspace(panels * table + filled + 8, width, np.dtype(np.float64))
         phi, rest = room[: panels * table].reshape(panels, table, width), room[panels * table :]
-        lists = np.empty((filled // TILE + 1, width + step), dtype=np.int64)
+        lists = np.empty((filled // TILE + 1, width + register), dtype=np.int64)
         nothing = np.empty(0, dtype=np.int64), np.empty(0), np.empty((0, 0))
         packed, sums = np.empty((filled // TILE, table, TILE)), np.empty((table, filled))
         bench = Bench(packed, rest[:filled], rest[filled : filled + 3], lists, sums, *nothing)
@@ -120,10 +120,11 @@ class Few:
             np.zeros(M, dtype=np.int64),
         )
         n = self._weight
-        limits = Limits(self._reference, *self._floor, n / len(rows) / 2, tol or 0.0, steps, tol is not None)
+        limits = Limits(self._reference, *self._floor, n / len(rows) / 2, tol or 0.0, steps)
         centre, inverse = self._centre_and_inverse
-        do = Parts(expect.compiled, maximiser(code).compiled)
-        climb(rows, self._weights, centre, inverse, LIMIT[np.dtype(np.float64)], order, do, code, limits, at, phi, bench, step)
+        do = Parts(expect.compiled, maximiser(code).compiled, step.compiled, from_coordinates.compiled)
+        run = (short if tol is None else long).compiled
+        climb(rows, self._weights, centre, inverse, LIMIT[np.dtype(np.float64)], order, run, do, code, limits, at, phi, bench, register)
         return at
 
     def begin(self, starts: Start) -> Start:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mixtura.kernels.expanded import FULL, add_sums, expand, logits_of
 from mixtura.kernels.lanes import Entry, Pointer, kernel
-from mixtura.kernels.maximise import DIAGONALS, FREE, copy_matrices, lower_factor, scaled, sum_of, whiten
+from mixtura.kernels.maximise import DIAGONALS, FREE, MAXIMISE, copy_matrices, lower_factor, scaled, sum_of, whiten
 from mixtura.kernels.panel import e_step, standardise, weigh_posteriors
 from mixtura.moments import Array
 
@@ -27,7 +27,6 @@ REST, LONGEST_REST = 6, 60  # plain steps that make sure
 STEADY = 0.9  # of one less the ratio of two gains: what it keeps from step to step once one direction is left
 FLAT = 0.9999  # the ratio of gains that counts where they do not fall
 LEAST_GAIN = 1e-15  # nats per row
-_numbers, _table, _cube = (types.Array(types.float64, axes, "C") for axes in (1, 2, 3))
 NOISE = 8 * np.finfo(float).eps  # relative changes below this are rounding
 
 
@@ -56,10 +55,12 @@ class Bench(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """The two halves of a step, by their addresses."""
+    """What a climb calls, by its address."""
 
     expect: Any
     maximise: Any
+    step: Any
+    from_coordinates: Any
 
 
 class Limits(NamedTuple):
@@ -71,7 +72,6 @@ class Limits(NamedTuple):
     least: float
     tol: float
     steps: int
-    accelerate: bool
 
 
 class Standings(NamedTuple):
@@ -96,6 +96,19 @@ class Standings(NamedTuple):
     def chosen(self, which: NDArray[np.intp]) -> Standings:
         """Some of them, in this order."""
         return Standings(*(array[which] for array in self))  # type: ignore[arg-type]
+
+
+_numbers, _table, _cube, _stack = (types.Array(types.float64, axes, "C") for axes in (1, 2, 3, 4))
+_flags, _counts, _lists = types.Array(types.boolean, 1, "C"), types.Array(types.int64, 1, "C"), types.Array(types.int64, 2, "C")
+_rows = types.NamedTuple((_cube, _numbers, types.int64, types.float64, types.int64, types.int64), Rows)
+_bench = types.NamedTuple((_cube, _table, _table, _lists, _table, _counts, _numbers, _table), Bench)
+_limits = types.NamedTuple((_table, *(types.float64,) * 4, types.int64), Limits)
+_at = types.NamedTuple((_table, _cube, _stack, _table, _cube, _stack, _flags, _numbers, _flags, _flags, _table, _counts), Standings)
+EXPECT = types.float64(_rows, _bench, _numbers, _table, _cube, _numbers, _table, _cube)
+STEP = types.boolean(types.FunctionType(MAXIMISE), types.int64, _numbers, _table, _cube, _limits, types.boolean, _numbers, _table, _cube)
+PLACE = types.boolean(_numbers, types.FunctionType(MAXIMISE), types.int64, _limits, _numbers, _table, _cube, _cube)
+_parts = types.NamedTuple((types.FunctionType(EXPECT), types.FunctionType(MAXIMISE), types.FunctionType(STEP), types.FunctionType(PLACE)), Parts)
+RUN = types.void(types.int64, _parts, _rows, _bench, types.int64, _limits, _at)
 
 
 @kernel
@@ -152,13 +165,7 @@ def pack(weights, means, S, order, H):  # type: ignore[no-untyped-def]
     return True
 
 
-_rows = types.NamedTuple((_cube, _numbers, types.int64, types.float64, types.int64, types.int64), Rows)
-_bench = types.NamedTuple(
-    (_cube, _table, _table, types.Array(types.int64, 2, "C"), _table, types.Array(types.int64, 1, "C"), _numbers, _table), Bench
-)
-
-
-@Pointer.of(types.float64(_rows, _bench, _numbers, _table, _cube, _numbers, _table, _cube))
+@Pointer.of(EXPECT)
 def expect(rows, bench, weights, centres, S, counts, means, scatter):  # type: ignore[no-untyped-def]
     """The E-step: fills the statistics and returns the mean log-likelihood per unit of weight; NaN where a covariance is singular."""
     K, D = centres.shape
@@ -199,8 +206,8 @@ def expect(rows, bench, weights, centres, S, counts, means, scatter):  # type: i
     return total / rows.weight
 
 
-@kernel
-def step(do, code, counts, means, scatter, limits, known, weights, centres, S):  # type: ignore[no-untyped-def]
+@Pointer.of(STEP)
+def step(maximise, code, counts, means, scatter, limits, known, weights, centres, S):  # type: ignore[no-untyped-def]
     """The M-step: fills the parameters; whether every component holds rows and is above the floor."""
     K, D = means.shape
     total = 0.0
@@ -214,7 +221,7 @@ def step(do, code, counts, means, scatter, limits, known, weights, centres, S): 
         if limits.ridge > 0.0:
             for i in range(D):
                 scatter[k, i, i] += counts[k] * limits.ridge
-    do.maximise(code, counts, scatter, S, known)
+    maximise(code, counts, scatter, S, known)
     return above(code, S, limits)
 
 
@@ -258,8 +265,8 @@ def to_coordinates(weights, centres, S, theta):  # type: ignore[no-untyped-def]
                 t += 1
 
 
-@kernel
-def from_coordinates(theta, do, code, limits, weights, centres, S, work):  # type: ignore[no-untyped-def]
+@Pointer.of(PLACE)
+def from_coordinates(theta, maximise, code, limits, weights, centres, S, work):  # type: ignore[no-untyped-def]
     """The parameters at these coordinates, the nearest of the family; whether they are above the floor. S comes with those of a step before."""
     K, D = centres.shape
     L = np.zeros((D, D))
@@ -295,7 +302,7 @@ def from_coordinates(theta, do, code, limits, weights, centres, S, work):  # typ
                     return False
         scaled(work[k], 1.0 if code in FREE else weights[k], S[k] if code in FREE else work[k])
     if code not in FREE:
-        do.maximise(code, weights, work, S, True)
+        maximise(code, weights, work, S, True)
     return above(code, S, limits)
 
 
@@ -318,7 +325,7 @@ def ratio_of(now, before):  # type: ignore[no-untyped-def]
     return now / before if before > 0 else FLAT
 
 
-@kernel
+@Pointer.of(RUN)
 def short(m, do, rows, bench, code, limits, at):  # type: ignore[no-untyped-def]
     """So many plain steps of start m."""
     K, D = at.means.shape[1:]
@@ -327,7 +334,7 @@ def short(m, do, rows, bench, code, limits, at):  # type: ignore[no-untyped-def]
     copy_statistics(at.counts[m], at.means[m], at.scatter[m], counts, means, scatter)
     copy_matrices(at.covariances[m], S)
     for _ in range(limits.steps):
-        if not step(do, code, counts, means, scatter, limits, at.known[m], weights, centres, S):
+        if not do.step(do.maximise, code, counts, means, scatter, limits, at.known[m], weights, centres, S):
             at.collapsed[m] = True
             return
         value = do.expect(rows, bench, weights, centres, S, counts, means, scatter)
@@ -358,7 +365,7 @@ def keep(m, at, counts, means, scatter, weights, centres, S, value):  # type: ig
     at.steps[m] += 1
 
 
-@kernel
+@Pointer.of(RUN)
 def long(m, do, rows, bench, code, limits, at):  # type: ignore[no-untyped-def]
     """Accelerated steps of start m (as rules.Squarem does them) until less than tol is left to gain, or the steps are done."""
     K, D = at.means.shape[1:]
@@ -373,7 +380,7 @@ def long(m, do, rows, bench, code, limits, at):  # type: ignore[no-untyped-def]
     L0 = L1 = L2 = L3 = -np.inf  # of the last plain steps
     slow, plain, longest, cycles, slowest, doubted = False, 0, LONGEST, 0, 1.0, max(limits.tol, LEAST_GAIN)
     resting, phase = 0, 0  # phase of a cycle: 0 at its base, 1 one step on
-    if not step(do, code, counts, means, scatter, limits, at.known[m], weights, centres, S):
+    if not do.step(do.maximise, code, counts, means, scatter, limits, at.known[m], weights, centres, S):
         at.collapsed[m] = True
         return
     while at.steps[m] < limits.steps:
@@ -386,7 +393,7 @@ def long(m, do, rows, bench, code, limits, at):  # type: ignore[no-untyped-def]
         plain += 1
         if phase == 0 or phase == 1:
             to_coordinates(weights, centres, S, p if phase == 0 else p1)
-        if not step(do, code, counts, means, scatter, limits, True, weights, centres, S):
+        if not do.step(do.maximise, code, counts, means, scatter, limits, True, weights, centres, S):
             at.collapsed[m] = True
             return
         if not slow or resting > 0:
@@ -442,14 +449,14 @@ def long(m, do, rows, bench, code, limits, at):  # type: ignore[no-untyped-def]
             r = p1[t] - p[t]
             p[t] += 2 * length * r + length * length * (p2[t] - p1[t] - r)
         copy_matrices(S, there_S)
-        if not from_coordinates(p, do, code, limits, there_w, there_c, there_S, work):
+        if not do.from_coordinates(p, do.maximise, code, limits, there_w, there_c, there_S, work):
             continue
         value = do.expect(rows, bench, there_w, there_c, there_S, there_counts, there_means, there_scatter)
         good = value >= L3 - 1e-13 * max(1.0, abs(L3))
         if good:
             to_coordinates(there_w, there_c, there_S, p1)
             copy_matrices(there_S, work)
-            good = step(do, code, there_counts, there_means, there_scatter, limits, True, weights, centres, work)
+            good = do.step(do.maximise, code, there_counts, there_means, there_scatter, limits, True, weights, centres, work)
             if good:
                 to_coordinates(weights, centres, work, p2)
                 gap = 0.0
@@ -458,7 +465,7 @@ def long(m, do, rows, bench, code, limits, at):  # type: ignore[no-untyped-def]
                 good = gap <= WANDERING * WANDERING * rr
             if not good:  # the step from before the aim again
                 copy_statistics(at.counts[m], at.means[m], at.scatter[m], counts, means, scatter)
-                step(do, code, counts, means, scatter, limits, True, weights, centres, S)
+                do.step(do.maximise, code, counts, means, scatter, limits, True, weights, centres, S)
         at.trace[m, at.steps[m] % at.trace.shape[1]] = value
         at.steps[m] += 1
         if good:
@@ -471,13 +478,10 @@ def long(m, do, rows, bench, code, limits, at):  # type: ignore[no-untyped-def]
 
 
 @Entry
-def climb(X, weights, centre, inverse_scale, limit, order, do, code, limits, at, phi, bench, register):  # type: ignore[no-untyped-def]
-    """All M starts of `at`, each from the statistics that it gives: plain steps, or accelerated ones to the top."""
+def climb(X, weights, centre, inverse_scale, limit, order, run, do, code, limits, at, phi, bench, register):  # type: ignore[no-untyped-def]
+    """All M starts of `at`, each from the statistics that it gives, by `run`: short or long."""
     read_rows(X, centre, inverse_scale, limit, order, register, phi)
     weight = sum_of(weights) if weights.size else float(len(X))
     rows = Rows(phi, weights, len(X), weight, order, register)
     for m in range(len(at.counts)):
-        if limits.accelerate:
-            long(m, do, rows, bench, code, limits, at)
-        else:
-            short(m, do, rows, bench, code, limits, at)
+        run(m, do, rows, bench, code, limits, at)

@@ -21,7 +21,7 @@ FREE = (VII, VVI, VVV)
 ROTATIONS = 30  # sweeps of them, at most: they converge quadratically
 FIRST, MORE = 6, 2  # sweeps of common axes over all planes: from none, and from those of a step before
 _numbers, _matrices = types.Array(types.float64, 1, "C"), types.Array(types.float64, 3, "C")
-SIGNATURE = types.void(types.int64, _numbers, _matrices, _matrices, types.boolean)
+MAXIMISE = types.void(types.int64, _numbers, _matrices, _matrices, types.boolean)
 
 
 @kernel
@@ -194,7 +194,7 @@ def multiply(B, factors, divide):  # type: ignore[no-untyped-def]
             B[k, i] = B[k, i] / factors[k] if divide else B[k, i] * factors[k]
 
 
-@Pointer.of(SIGNATURE)
+@Pointer.of(MAXIMISE)
 def diagonals(code, n, W, S, known):  # type: ignore[no-untyped-def]
     """The families whose axes are the columns."""
     K, D, _ = W.shape
@@ -245,7 +245,7 @@ def spectra(volumes, n, B, previous, known):  # type: ignore[no-untyped-def]
             B[k, i] = v[0, k] * C[0, i]
 
 
-@Pointer.of(SIGNATURE)
+@Pointer.of(MAXIMISE)
 def own_axes(code, n, W, S, known):  # type: ignore[no-untyped-def]
     """EEV and VEV: eigenvectors of their own, eigenvalues in order equal or proportional."""
     K, D, _ = W.shape
@@ -303,7 +303,7 @@ def turned(code, n, W, Q, sweeps, S):  # type: ignore[no-untyped-def]
     return value
 
 
-@Pointer.of(SIGNATURE)
+@Pointer.of(MAXIMISE)
 def common_axes(code, n, W, S, known):  # type: ignore[no-untyped-def]
     """EVE and VVE: from the axes of the covariances before; without, the better of the columns and of all scatters together."""
     K, D, _ = W.shape
@@ -327,7 +327,7 @@ def common_axes(code, n, W, S, known):  # type: ignore[no-untyped-def]
             copy_matrices(other, S)
 
 
-@Pointer.of(SIGNATURE)
+@Pointer.of(MAXIMISE)
 def matrices(code, n, W, S, known):  # type: ignore[no-untyped-def]
     """The families of whole matrices that need no eigenvectors."""
     K, D, _ = W.shape
