@@ -58,7 +58,7 @@ class CommonAxes(Constraint):
         seen = axes.swapaxes(-1, -2)[..., None, :, :] @ scatter @ axes[..., None, :, :]
         K, D = counts.shape[-1], scatter.shape[-1]
         volumes = self.spectra is EQUAL_VOLUMES
-        turn(seen.reshape(-1, K, D, D), counts.reshape(-1, K), turned.reshape(-1, D, D), volumes, sweeps)
+        turn(seen.reshape(-1, K, D, D), counts.reshape(-1, K), turned.reshape(-1, D, D), volumes, sweeps, TURNS)
         diagonals = np.maximum(np.diagonal(seen, axis1=-2, axis2=-1), 0.0)
         spectra = self.spectra.maximise(diagonals, counts, None)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -80,8 +80,13 @@ def _axes(covariances: Array, counts: Array) -> Array:
 
 
 @compiled
-def turn(seen, counts, axes, volumes, sweeps):  # type: ignore[no-untyped-def]
-    """For every problem: turns axes (D, D) and what is seen along them, D' W_k D (K, D, D), until all planes are still."""
+def turn(seen, counts, axes, volumes, sweeps, turns):  # type: ignore[no-untyped-def]
+    """For every problem: turns axes (D, D) and what is seen along them, D' W_k D (K, D, D), until all planes are still.
+
+    Or after so many sweeps over all planes.
+
+    In each plane the tangents are drawn `turns` times at most.
+    """
     problems, K, D, _ = seen.shape
     weights, halves, between, middles = np.empty(K), np.empty(K), np.empty(K), np.empty(K)
     for p in range(problems):
@@ -101,7 +106,7 @@ def turn(seen, counts, axes, volumes, sweeps):  # type: ignore[no-untyped-def]
                                 if m != i and m != j:
                                     logs += np.log(W[k, m, m])
                             weights[k] = np.exp(logs / D)
-                    angle = _best_angle(middles, halves, between, weights, 1.0 / D if volumes else 0.0)
+                    angle = _best_angle(middles, halves, between, weights, 1.0 / D if volumes else 0.0, turns)
                     if abs(angle) > largest:
                         largest = abs(angle)
                     if angle != 0.0:
@@ -111,10 +116,10 @@ def turn(seen, counts, axes, volumes, sweeps):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _best_angle(middles, halves, between, weights, power):  # type: ignore[no-untyped-def]
+def _best_angle(middles, halves, between, weights, power, turns):  # type: ignore[no-untyped-def]
     """The angle, within 45 degrees, to which a plane turns."""
     angle = 0.0
-    for _ in range(TURNS):
+    for _ in range(turns):
         x, y = np.cos(2 * angle), np.sin(2 * angle)
         a = b = c = 0.0
         for k in range(len(weights)):

@@ -19,7 +19,7 @@ EII, VII, EEI, VEI, EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV, VVV = range(len
 DIAGONALS = (EII, VII, EEI, VEI, EVI, VVI)
 FREE = (VII, VVI, VVV)
 ROTATIONS = 30  # sweeps of them, at most: they converge quadratically
-FIRST, MORE = 6, 2  # sweeps of common axes over all planes: from none, and from those of a step before
+FIRST, MORE, TURNS = 6, 2, 4  # sweeps of common axes over all planes: from none, and from those of a step before; tangents in a plane
 _numbers, _matrices = types.Array(types.float64, 1, "C"), types.Array(types.float64, 3, "C")
 MAXIMISE = types.void(types.int64, _numbers, _matrices, _matrices, types.boolean)
 
@@ -287,7 +287,7 @@ def turned(code, n, W, Q, sweeps, S):  # type: ignore[no-untyped-def]
                 for m in range(D):
                     value += Q[m, i] * half[m, j]
                 seen[0, k, i, j] = value
-    turn(seen, n.reshape((1, K)), axes, code == EVE, sweeps)
+    turn(seen, n.reshape((1, K)), axes, code == EVE, sweeps, TURNS)
     for k in range(K):
         for i in range(D):
             B[k, i] = max(seen[0, k, i, i], 0.0)
