@@ -20,7 +20,8 @@ class Candidate:
     """One cell of the grid. `log_likelihood` is a sum over rows in nats; `bic`, `icl`, `aic` and `held_out` are larger for better models.
 
     `entropy` is -sum_i w_i sum_k r_ik log r_ik, 0 where every row surely belongs to one component. `held_out` is -inf where it was not
-    measured. `rows` of positive weight were fitted, `fit` is how (None where there is no fit), and took `seconds`.
+    measured. `rows` of positive weight were fitted, `fit` is how (None where there is no fit), and took `seconds`. `before` is the candidate as
+    it was on a subsample, where it went on from there to all rows.
 
     `status` is "converged", "not converged", "repaired" (a component was re-seeded or floored on the way), "spurious" (a component holds
     less than D + 1 rows, or is flatter than a millionth of the data's variance in some direction), "too few rows" or "interrupted" (not fitted).
@@ -39,6 +40,7 @@ class Candidate:
     rows: int
     seconds: float
     held_out: float = -np.inf
+    before: Candidate | None = None
 
     @property
     def mixture(self) -> Mixture | None:
@@ -70,6 +72,7 @@ class Candidate:
         return {
             "components": self.components,
             "family": self.family.name,
+            "code": self.family.code,
             "log_likelihood": self.log_likelihood,
             "n_parameters": self.n_parameters,
             "bic": self.bic,

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from mixtura import checking
 from mixtura.errors import ConstantColumnWarning, DataError, InterruptionWarning, ParameterError, RepairWarning
 from mixtura.families import ALL, USUAL, Family, family_of
-from mixtura.fitting import Step, fit
+from mixtura.fitting import Fit, Step, fit
 from mixtura.mixture import Mixture
 from mixtura.moments import NORM
 from mixtura.randomness import generator_of
@@ -92,7 +92,9 @@ def select(
     chosen = _families(families, source.D)
     check_components(source, min(counts))
     if criterion == "held_out" and folds > source.profile.rows:
-        raise DataError(f"too few rows to hold some out: got {source.profile.rows} rows for {folds} folds, expected at least one each; try fewer folds")
+        raise DataError(
+            f"too few rows to hold some out: got {source.profile.rows} rows for {folds} folds, expected at least one each; try fewer folds"
+        )
     generator = generator_of(random_state)
     part = source if subsample is None else source.sample(int(subsample), generator)
     scout = Scout.of(part, generator)
@@ -110,7 +112,9 @@ def select(
     if search.interrupted:
         warnings.warn(search.interrupted, InterruptionWarning, stacklevel=2)
     elif criterion == "held_out" and all(np.isneginf(one.held_out) for one in search.cells.values()):
-        raise DataError(f"nothing could be fitted to the rows of every {folds - 1} folds: expected at least one cell; try fewer components or more folds")
+        raise DataError(
+            f"nothing could be fitted to the rows of every {folds - 1} folds: expected at least one cell; try fewer components or more folds"
+        )
     parameters = {
         "tol": tol,
         "reg_covar": reg_covar,
@@ -214,7 +218,7 @@ class _Search:
         assert one.mixture is not None
         begun = time.perf_counter()
         result = self._fit(self.source, one.mixture, self._step_teller(one))
-        new = candidate_of(result, self.source, one.seconds + time.perf_counter() - begun)
+        new = replace(candidate_of(result, self.source, one.seconds + time.perf_counter() - begun), before=one)
         if self.criterion != "held_out" or np.isneginf(one.held_out):
             return new
 
@@ -224,7 +228,7 @@ class _Search:
         *_, densities = held_out(self.source, self.folds, self.seed, learn)
         return replace(new, held_out=densities[one.cell])
 
-    def _fit(self, source: Source, begin: Mixture, on_step: Callable[[Step], object] | None) -> Any:
+    def _fit(self, source: Source, begin: Mixture, on_step: Callable[[Step], object] | None) -> Fit:
         return fit(source, begin, self.how.rule, tol=self.how.tol, max_steps=self.how.max_iter, on_step=on_step)
 
     def _teller(self) -> Tell | None:

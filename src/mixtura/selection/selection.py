@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mixtura.estimators import GaussianMixture
 
 SHOWN = 10  # candidates that a representation lists
+WORDS = ("family", "code", "status")  # columns of the table that hold text
+COUNTS = ("components", "n_parameters", "rows", "sweeps")  # and whole numbers; the others hold figures
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,11 @@ class Selection:
         """The candidates, the best first: regular ones before the others, those on all rows before those on a subsample."""
         return tuple(ranked(self.cells, self.criterion))
 
+    @property
+    def compared(self) -> tuple[Candidate, ...]:
+        """The candidates in grid order, all as fitted to the same rows: those that went on to all rows as they were on the subsample."""
+        return tuple(one.before or one for one in self.cells)
+
     @cached_property
     def best(self) -> GaussianMixture:
         """The best model as a fitted estimator: it predicts, scores and saves. `ranking[0]` is its candidate.
@@ -63,9 +70,9 @@ class Selection:
     def table(self) -> nw.DataFrame[Any]:
         """All cells in grid order as a data frame of narwhals on pyarrow, whatever is installed: `.to_pandas()` and `.to_polars()` convert it.
 
-        Columns: components, family, log_likelihood (a sum, in nats), n_parameters, bic, icl, aic (mclust's sign: larger is better), held_out (nats
-        per row, where it is the criterion), entropy, status, rows (of positive weight that were fitted), sweeps over these, seconds. What is
-        not known is null.
+        Columns: components, family and its mclust code, log_likelihood (a sum, in nats), n_parameters, bic, icl and aic (mclust's sign: larger is
+        better), held_out (nats per row, where it is the criterion), entropy, status, rows (of positive weight that were fitted), sweeps over
+        these, seconds. What is not known is null.
 
         >>> import numpy as np, mixtura
         >>> X = np.random.default_rng(0).normal(size=(100, 1))
@@ -75,13 +82,15 @@ class Selection:
         import narwhals as nw
         import pyarrow
 
-        lines = [{name: _known(value) for name, value in self._figures(one).items()} for one in self.cells]
+        lines = [self.figures(one) for one in self.cells]
         return nw.from_native(pyarrow.table({name: _column(name, [line[name] for line in lines]) for name in lines[0]}), eager_only=True)
 
     def plot(self, ax: Any = None) -> Any:
         """The criterion against the number of components, a line a family; returns the axes, which are new ones where none are given.
 
-        Cells that are not regular are crosses, the best is circled. Raises MissingLibraryError where matplotlib is not installed.
+        Cells that are not regular are crosses, the best is circled. All values are of the same rows: of the subsample, where there was one.
+
+        Raises MissingLibraryError where matplotlib is not installed.
         """
         from mixtura.selection.picture import draw
 
@@ -98,7 +107,7 @@ class Selection:
 
     def facts(self) -> dict[str, Any]:
         """What `to_json` writes: criterion, whether it was interrupted, columns, best, candidates."""
-        candidates = [{**self._figures(one), "code": one.family.code} for one in self.ranking]
+        candidates = [self.figures(one) for one in self.ranking]
         return {
             "criterion": self.criterion,
             "interrupted": self.interrupted,
@@ -108,7 +117,8 @@ class Selection:
             "candidates": candidates,
         }
 
-    def _figures(self, one: Candidate) -> dict[str, Any]:
+    def figures(self, one: Candidate) -> dict[str, Any]:
+        """A candidate's line of the table, without what was not measured."""
         return {name: value for name, value in one.figures().items() if name != "held_out" or self.criterion == "held_out"}
 
     def __repr__(self) -> str:
@@ -130,14 +140,12 @@ def ranked(candidates: Iterable[Candidate], criterion: str) -> list[Candidate]:
     return sorted(candidates, key=lambda one: (one.regular, one.rows, getattr(one, criterion)), reverse=True)
 
 
-def _known(value: Any) -> Any:
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
 def _column(name: str, values: list[Any]) -> Any:
-    """A column of the table; one of figures stays one where none is known."""
+    """A column of the table: null where a figure is not known."""
     import pyarrow
 
-    kinds = {"family": pyarrow.string(), "status": pyarrow.string()}
-    whole = ("components", "n_parameters", "rows", "sweeps")
-    return pyarrow.array(values, kinds.get(name, pyarrow.int64() if name in whole else pyarrow.float64()))
+    if name in WORDS:
+        return pyarrow.array(values, pyarrow.string())
+    if name in COUNTS:
+        return pyarrow.array(values, pyarrow.int64())
+    return pyarrow.array([value if np.isfinite(value) else None for value in values], pyarrow.float64())
