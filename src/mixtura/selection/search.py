@@ -1,135 +1,37 @@
-"""`select`: every cell of a grid fitted, on a subsample of many rows; the folds, where a criterion asks for them; the best refitted to all rows.
+"""A search under way: the grid on a subsample of many rows; the folds, where a criterion asks for them; the best refitted to all rows.
 
-An interrupt (KeyboardInterrupt) ends the search, not what it found: what was done by then is ranked and given.
+An interrupt (KeyboardInterrupt) ends the search, not what it found: what was done by then is kept.
 """
 
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from mixtura import checking
-from mixtura.errors import ConstantColumnWarning, DataError, InterruptionWarning, ParameterError, RepairWarning
-from mixtura.families import ALL, USUAL, Family, family_of
+from mixtura.families import Family
 from mixtura.fitting import Fit, Step, fit
 from mixtura.mixture import Mixture
-from mixtura.moments import NORM
-from mixtura.randomness import generator_of
-from mixtura.regularisation import Regularisation, regularisation_of
-from mixtura.rules import Rule, rule_of
-from mixtura.scouting import SUBSAMPLE, Scout
+from mixtura.regularisation import Regularisation
+from mixtura.rules import Rule
+from mixtura.rules.maximising import split
+from mixtura.scouting import Scout
 from mixtura.selection.candidate import Candidate, candidate_of
-from mixtura.selection.criteria import CRITERIA, Cell, held_out
-from mixtura.selection.grid import Grid, Progress
-from mixtura.selection.selection import Selection, ranked
+from mixtura.selection.criteria import Cell, held_out
+from mixtura.selection.grid import ROUNDING, Grid, Progress, _twice
+from mixtura.selection.selection import ranked
 from mixtura.sources import Source
-from mixtura.sources import open as open_source
-from mixtura.starting import check_components, check_distinct
+from mixtura.starting import short_runs
 
-GROUPS = {"auto": USUAL, "all": ALL}
 REFITTED = 5  # candidates that go on from the subsample to all rows; the subsample rarely misplaces the best by more
 
 Tell = Callable[[Progress], object]
 
 
-def select(
-    data: Any,
-    n_components: int | Iterable[int] = range(1, 10),
-    families: str | Family | Sequence[str | Family] = "auto",
-    *,
-    criterion: str = "bic",
-    folds: int = 5,
-    subsample: int | None = SUBSAMPLE,
-    rule: str | Rule = "em",
-    learning_rate: float | None = None,
-    reg_covar: str | float = "auto",
-    tol: float = 1e-6,
-    max_iter: int = 1000,
-    sample_weight: ArrayLike | None = None,
-    random_state: Any = None,
-    n_jobs: int | None = None,
-    on_progress: Callable[[Progress], object] | None = None,
-) -> Selection:
-    """Fits every number of components with every family and ranks them by `criterion`; all of them are larger for better models:
-
-        "bic"        2 loglik - p log n: mclust's sign, not that of scikit-learn (Schwarz 1978)
-        "icl"        bic + 2 sum_i w_i log max_k r_ik: components should also be apart (Biernacki, Celeux & Govaert 2000)
-        "aic"        2 loglik - 2 p (Akaike 1974)
-        "held_out"   mean log density, in nats per row, of rows under a mixture that was fitted without them
-
-    for p free parameters and row weights w_i of sum n; posteriors are r_ik. For "held_out" the rows are dealt into `folds` parts, seeded from
-    `random_state`, and the grid is fitted once more without each of them; what is ranked is the fit to all rows.
-
-    `families` names them, or is "all" for the fourteen, or "auto". `data` is anything `mixtura.open` takes; `tol`, in nats per row, bounds the
-    remaining gain of each fit.
-
-    Where there are more rows than `subsample`, the grid is fitted to so many of them (None takes all). The five best candidates go on
-    from there to all rows; then, while the best so far has a neighbour in its family, with more or fewer components, that has not, that one
-    goes on too. Those on all rows rank first; `rows` in the table tells which they are.
-
-    An interrupt (Ctrl-C) ends the search and gives what was done by then, with `interrupted` True; before the first cell is done it is raised.
-
-    Raises DataError where nothing can be fitted (one row, identical rows, fewer rows than components or folds), ParameterError for a grid,
-    family, criterion or number that makes no sense. Warns ConstantColumnWarning for columns that hold one value, InterruptionWarning.
-
-    >>> import numpy as np, mixtura
-    >>> X = np.random.default_rng(0).normal(size=(200, 1)) + np.repeat([[-4.0], [4.0]], 100, axis=0)
-    >>> selection = mixtura.select(X, range(1, 4), "tied", random_state=0)
-    >>> selection.best
-    GaussianMixture(covariance_type='tied_spherical', max_iter=1000, n_components=2, random_state=0, tol=1e-06)
-    >>> selection.best.predict([[-4.0]]) == selection.best.predict([[4.0]])
-    array([False])
-    """
-    _check_options(criterion, folds, subsample)
-    source = open_source(data, weights=sample_weight, n_jobs=n_jobs)
-    counts = _counts(n_components)
-    chosen = _families(families, source.D)
-    check_components(source, min(counts))
-    if criterion == "held_out" and folds > source.profile.rows:
-        raise DataError(
-            f"too few rows to hold some out: got {source.profile.rows} rows for {folds} folds, expected at least one each; try fewer folds"
-        )
-    generator = generator_of(random_state)
-    part = source if subsample is None else source.sample(int(subsample), generator)
-    scout = Scout.of(part, generator)
-    _check_rows(scout)
-    check_distinct(len(scout.rows), min(counts))
-    constant = tuple(name for name, flag in zip(source.columns, source.profile.constant, strict=True) if flag)
-    if constant:
-        warnings.warn(f"constant column {', '.join(map(repr, constant))}: it tells no components apart; try leaving it out", ConstantColumnWarning, 2)
-    regularisation = regularisation_of(reg_covar)
-    how = _How(rule_of(rule, regularisation, learning_rate, tol=tol), regularisation, tol, max_iter)
-    search = _Search(source, subsample, counts, chosen, how, criterion, folds, generator, on_progress)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RepairWarning)  # the status of the candidate says it
-        search.run(part, scout)
-    if search.interrupted:
-        warnings.warn(search.interrupted, InterruptionWarning, stacklevel=2)
-    elif criterion == "held_out" and all(np.isneginf(one.held_out) for one in search.cells.values()):
-        raise DataError(
-            f"nothing could be fitted to the rows of every {folds - 1} folds: expected at least one cell; try fewer components or more folds"
-        )
-    parameters = {
-        "tol": tol,
-        "reg_covar": reg_covar,
-        "max_iter": max_iter,
-        "random_state": random_state if isinstance(random_state, int | np.integer) else None,
-        "rule": rule,
-        "learning_rate": learning_rate,
-        "n_jobs": n_jobs,
-    }
-    columns = source.columns if source.named else None
-    return Selection(tuple(search.cells.values()), search.criterion, bool(search.interrupted), constant, columns, parameters)
-
-
 @dataclass(frozen=True, eq=False)
-class _How:
+class How:
     """How a cell is fitted."""
 
     rule: Rule
@@ -138,18 +40,19 @@ class _How:
     max_iter: int
 
     def grid(self, scout: Scout, source: Source, generator: np.random.Generator) -> Grid:
+        """The grid of these rows."""
         return Grid(scout, source, self.rule, self.regularisation, self.tol, self.max_iter, generator)
 
 
 @dataclass(eq=False)
-class _Search:
+class Search:
     """A search under way: the cells by now, in grid order, and what it was interrupted at, if it was."""
 
     source: Source
     subsample: int | None
     counts: Sequence[int]
     families: Sequence[Family]
-    how: _How
+    how: How
     criterion: str
     folds: int
     generator: np.random.Generator
@@ -205,8 +108,31 @@ class _Search:
         while waiting:
             for one in waiting:
                 self.cells[one.cell] = self._refit(one)
+            self._lift()
             best = ranked(self.cells.values(), self.criterion)[0]
             waiting = [one for one in (best, *self._neighbours(best)) if one.mixture is not None and one.rows < self.source.profile.rows]
+
+    def _lift(self) -> None:
+        """Those on all rows that ended below one whose mixtures they contain (see Grid) go on from that one; few components first."""
+        slack = ROUNDING * self.source.profile.weight
+        for cell, one in self.cells.items():
+            contained = [other for other in self.cells.values() if other.before is not None and _contains(one, other)]
+            best = max(contained, key=lambda other: other.log_likelihood, default=one)
+            if one.before is not None and one.log_likelihood < best.log_likelihood - slack:
+                self.cells[cell] = self._lifted(one, best)
+
+    def _lifted(self, one: Candidate, contained: Candidate) -> Candidate:
+        """The candidate fitted to all rows from each way to divide a component of the other's mixture; at worst from that distribution itself."""
+        assert contained.mixture is not None
+        begun = time.perf_counter()
+        mixture = contained.mixture.to_family(one.family)
+        same = mixture if mixture.K == one.components else _twice(mixture)
+        divided = [split(_twice(mixture, k), into=mixture.K, heaviest=k) for k in range(mixture.K)] if mixture.K < one.components else [same]
+        result = self._fit(self.source, short_runs(divided, self.source, self.how.regularisation), None)
+        if result.log_likelihood < contained.log_likelihood / self.source.profile.weight:
+            result = self._fit(self.source, same, None)
+        found = candidate_of(result, self.source, one.seconds + time.perf_counter() - begun)
+        return replace(found, before=one.before, held_out=one.held_out)
 
     def _neighbours(self, one: Candidate) -> list[Candidate]:
         """The same family with the next more and the next fewer components."""
@@ -258,40 +184,14 @@ class _Search:
         self.interrupted = f"the selection was interrupted: got {got}, expected {expected}; try again, or use what there is"
 
 
+def _contains(one: Candidate, other: Candidate) -> bool:
+    """Whether every mixture of the other cell is one of this: of a special family, or of one component less."""
+    if one.components == other.components:
+        return one is not other and one.family.nests(other.family)
+    return one.components == other.components + 1 and one.family.name == other.family.name
+
+
 def _stop_if_interrupted(cells: Iterable[Candidate]) -> None:
     """A grid gives back what it has; its caller should stop as well."""
     if any(one.status == "interrupted" for one in cells):
         raise KeyboardInterrupt
-
-
-def _check_options(criterion: str, folds: int, subsample: int | None) -> None:
-    if criterion not in CRITERIA:
-        raise ParameterError(f"unknown criterion: got {criterion!r}, expected one of {', '.join(map(repr, CRITERIA))}; try 'bic'")
-    checking.whole("folds", folds, 2, remedy=5)
-    if subsample is not None:
-        checking.whole("subsample", subsample, 2, remedy=SUBSAMPLE)
-
-
-def _counts(n_components: int | Iterable[int]) -> list[int]:
-    counts = [n_components] if isinstance(n_components, int | np.integer) else sorted(set(n_components))
-    if not counts or any(isinstance(K, bool) or not isinstance(K, int | np.integer) or K < 1 for K in counts):
-        raise ParameterError(f"n_components is not usable: got {n_components!r}, expected integers >= 1; try range(1, 10)")
-    return [int(K) for K in counts]
-
-
-def _families(families: str | Family | Sequence[str | Family], D: int) -> list[Family]:
-    """The named families, special before general; all fourteen, or the usual six (one column knows two only)."""
-    if isinstance(families, str) and families in GROUPS:
-        return list(GROUPS[families]) if D > 1 else [family for family in ALL if family.moment is NORM]
-    names = [families] if isinstance(families, str | Family) else families
-    chosen = {family_of(name).name for name in names}
-    if not chosen:
-        raise ParameterError("no family to choose from: got an empty sequence, expected names of families; try 'auto'")
-    return [family for family in ALL if family.name in chosen]
-
-
-def _check_rows(scout: Scout) -> None:
-    if len(scout.rows) == 1:
-        rows = scout.source.n_rows
-        what = "a single row" if rows == 1 else f"{rows} identical rows"
-        raise DataError(f"nothing to fit: got {what}, expected at least two different rows; try more data")

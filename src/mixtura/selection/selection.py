@@ -77,7 +77,7 @@ class Selection:
         >>> import numpy as np, mixtura
         >>> X = np.random.default_rng(0).normal(size=(100, 1))
         >>> mixtura.select(X, [1, 2], "full", random_state=0).table.select("components", "family", "n_parameters").rows()
-        [(1, 'spherical', 2), (2, 'spherical', 5)]
+        [(1, 'full', 2), (2, 'full', 5)]
         """
         import narwhals as nw
         import pyarrow
