@@ -357,11 +357,13 @@ def test_more_rows_afford_more_components_than_the_subsample_shows(seed: int) ->
     assert sum(one.rows == 4000 for one in selection.cells) == 9
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_none_on_all_rows_ends_below_one_that_it_contains(seed: int) -> None:
-    X = overlapping(2000, 2, 5, seed=seed)
-    selection = mixtura.select(X, range(1, 6), ["tied_diag", "diag", "tied", "full"], subsample=60, random_state=seed)
-    found = {one.cell: one for one in selection.cells if one.rows == 2000}
+@pytest.mark.parametrize(("seed", "groups", "max_iter"), [(0, 5, 1000), (1, 5, 1000), (2, 5, 1000), (0, 1, 3), (4, 1, 3)])
+def test_none_on_all_rows_ends_below_one_that_it_contains(seed: int, groups: int, max_iter: int) -> None:
+    """Not even where a component more has nothing to find and three steps to do so."""
+    X = overlapping(2000, 2, groups, seed=seed) if groups > 1 else np.random.default_rng(seed).normal(size=(600, 2))
+    options: dict[str, Any] = {"subsample": 60 if groups > 1 else 40, "max_iter": max_iter, "random_state": seed}
+    selection = mixtura.select(X, range(1, 7), ["tied_diag", "diag", "tied", "full"], **options)
+    found = {one.cell: one for one in selection.cells if one.rows == len(X)}
     for one, other in itertools.permutations(found.values(), 2):
         fewer = one.components == other.components + 1 and one.family is other.family
         if fewer or (one.components == other.components and one.family.nests(other.family)):
