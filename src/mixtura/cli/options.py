@@ -1,4 +1,4 @@
-"""The options that commands share, and what is typed after one, as a value.
+"""What is typed after an option, as a value.
 
 --components 3 | 1:9 | 2,4,6     the numbers
 --family full | VVV,EEE | auto   names, or a group of them
@@ -10,28 +10,8 @@ from __future__ import annotations
 
 import csv
 import re
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from mixtura.errors import ParameterError
-
-Data = Annotated[Path, typer.Argument(metavar="DATA", help="Rows to fit: CSV (any delimiter), Parquet, Feather or NPY.", show_default=False)]
-Columns = Annotated[str | None, typer.Option(help="Columns to fit, as a,b,c; all numeric ones where not given.", show_default=False)]
-Components = Annotated[str, typer.Option(help="Numbers of components to try: 3, 1:9 or 2,4,6.")]
-Families = Annotated[str, typer.Option(help="Covariance families to try, as full,diag or mclust's VVV,VVI; auto is six, all is 14.")]
-Criterion = Annotated[str, typer.Option(help="What ranks the candidates: bic, icl, aic or held_out.")]
-Folds = Annotated[int, typer.Option(min=2, help="Parts that the rows are dealt into for the criterion held_out.")]
-Subsample = Annotated[str, typer.Option(help="Rows that the grid is fitted to before the best go on to all rows; or all.")]
-RuleName = Annotated[str, typer.Option(help="How each step is taken: em, map, natural, online, lbfgs or gradient.")]
-LearningRate = Annotated[float | None, typer.Option(help="Step length of the rules gradient and natural.", show_default=False)]
-Tol = Annotated[float, typer.Option(help="Stop a fit when it has less than this left to gain, in nats per row.")]
-MaxIter = Annotated[int, typer.Option(min=1, help="Stop a fit after this many epochs.")]
-Seed = Annotated[int, typer.Option(min=0, help="Where chance begins: the same seed gives the same model.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="Processors to use; all of them where not given.", show_default=False)]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress and no tables.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON, and no tables.")]
 
 GROUPS = ("auto", "all")
 RANGE = re.compile(r"(\d{1,6})(?::(\d{1,6}))?")

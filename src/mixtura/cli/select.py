@@ -7,23 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mixtura.cli.options import (
-    Columns,
-    Components,
-    Criterion,
-    Data,
-    Families,
-    Folds,
-    Json,
-    LearningRate,
-    MaxIter,
-    Quiet,
-    RuleName,
-    Seed,
-    Subsample,
-    Threads,
-    Tol,
-)
+from mixtura.cli.searching import Search, end, searches
 from mixtura.errors import FileError
 
 if TYPE_CHECKING:
@@ -33,23 +17,12 @@ TABLES = (".csv", ".tsv", ".parquet", ".feather", ".arrow")
 OUTPUT = "Where the comparison goes: the table of all candidates as CSV, Parquet or Feather, the summary as JSON, by suffix."
 
 
+@searches
 def select(
-    data: Data,
-    columns: Columns = None,
-    components: Components = "1:9",
-    family: Families = "auto",
-    criterion: Criterion = "bic",
-    folds: Folds = 5,
-    subsample: Subsample = "50000",
-    rule: RuleName = "em",
-    learning_rate: LearningRate = None,
-    tol: Tol = 1e-6,
-    max_iter: MaxIter = 1000,
-    seed: Seed = 0,
-    threads: Threads = None,
+    search: Search,
     output: Annotated[Path | None, typer.Option(help=OUTPUT, show_default=False)] = None,
-    quiet: Quiet = False,
-    json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress and no tables.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON, and no tables.")] = False,
 ) -> None:
     """Compare numbers of components and covariance families.
 
@@ -58,24 +31,12 @@ def select(
     Ctrl-C ends the search and shows what was done by then.
     """
     from mixtura import storage
-    from mixtura.cli import screen, searching
+    from mixtura.cli import screen
 
-    settings = searching.choices(
-        components=components,
-        family=family,
-        subsample=subsample,
-        seed=seed,
-        criterion=criterion,
-        folds=folds,
-        rule=rule,
-        learning_rate=learning_rate,
-        tol=tol,
-        max_iter=max_iter,
-    )
     if output is not None:
         _require_place(output)
-    table, selection = searching.search(data, columns, threads, settings, shown=not quiet)
-    summary = searching.summary(data, table, selection, settings)
+    table, selection = search.run(shown=not quiet)
+    summary = search.summary(table, selection)
     if output is not None and output.suffix.lower() == ".json":
         storage.write_json(output, summary)
     elif output is not None:
@@ -84,7 +45,7 @@ def select(
         print(storage.as_json(summary))
     elif not quiet:
         screen.show_selection(table, selection, output)
-    searching.end(selection)
+    end(selection)
 
 
 def _write(output: Path, selection: Selection) -> None:
