@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import entr
 
 from mixtura import storage
 from mixtura.errors import DataError, ModelFileError, ParameterError
@@ -182,10 +181,11 @@ class Mixture:
             part = Answers.room(len(block.rows), self.K, source.dtype, component=False, density=False, posterior=True)
             plan.answers(source.require_finite(block).rows, part)
             posterior = part.posterior.astype(float, copy=False)
-            each = np.stack([entr(posterior).sum(axis=1), np.log(posterior.max(axis=1))])
+            logarithms = np.log(np.maximum(posterior, sys.float_info.min))  # of 0 too, which counts for nothing
+            each = np.stack([-(posterior * logarithms).sum(axis=1), logarithms.max(axis=1)])
             return np.asarray(each.sum(axis=1) if block.weights is None else each @ block.weights)
 
-        return Classification(*source.reduce(sums).tolist())
+        return Classification(*(source.reduce(sums) + 0.0).tolist())  # no -0.0
 
     def source(self, X: Any, sample_weight: ArrayLike | None = None, n_jobs: int | None = None) -> Source:
         """X as a source, checked to have this mixture's width."""
