@@ -51,14 +51,14 @@ def falls(found: dict[Cell, Candidate]) -> list[str]:
 
 def compare(name: str, selection: Selection, seconds: float) -> tuple[int, int, list[str]]:
     """Cells compared, cells matched or beaten, and the lines that say so."""
-    found = {(one.family.code, one.components): one for one in selection.candidates}
+    found = {(one.family.code, one.components): one for one in selection.ranking}
     gaps = {cell: found[cell].bic - bic for cell, bic in theirs(name).items() if cell in found}
     good = sum(gap >= -ALLOWED for gap in gaps.values())
     regular = {cell: gap for cell, gap in gaps.items() if found[cell].regular}
     below = sorted((gap, cell) for cell, gap in regular.items() if gap < -ALLOWED)
     better = sum(gap > ALLOWED for gap in regular.values())
-    statuses = ", ".join(f"{count} {status}" for status, count in Counter(one.status for one in selection.candidates).most_common())
-    best, fallen = selection.best, falls(found)
+    statuses = ", ".join(f"{count} {status}" for status, count in Counter(one.status for one in selection.ranking).most_common())
+    best, fallen = selection.ranking[0], falls(found)
     board = (
         f"{name}: {len(gaps)} cells, {good / len(gaps):.1%} matched or beaten; among {len(regular)} regular ones {better} beaten, {len(below)} below"
     )

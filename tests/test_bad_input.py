@@ -30,6 +30,7 @@ def changed(row, *cells):
 
 
 FIT = "fit x.csv --output out"
+SELECT = "select x.csv --components 1:2 --output out.csv"
 PREDICT = "predict good.safetensors x.csv --output out.csv"
 
 CASES = {  # what is typed, what stands in x.csv, what the line names
@@ -68,7 +69,15 @@ CASES = {  # what is typed, what stands in x.csv, what the line names
     "learning rate of EM": (f"{FIT} --learning-rate 1", csv(GOOD), "rule 'em' has no learning rate: got 1.0"),
     "negative learning rate": (f"{FIT} --rule gradient --learning-rate -1", csv(GOOD), "learning_rate is not usable: got -1.0"),
     "negative tolerance": (f"{FIT} --tol -1", csv(GOOD), "tol is not usable: got -1.0"),
+    "folds of nothing": (f"{FIT} --criterion held_out --folds 21", csv(GOOD), "got 20 rows for 21 folds"),
+    "subsample of nothing": (f"{FIT} --subsample 0", csv(GOOD), "--subsample is not usable: got '0'"),
+    "subsample of words": (f"{SELECT} --subsample most", csv(GOOD), "--subsample is not usable: got 'most'"),
+    "criterion of select": (f"{SELECT} --criterion dic", csv(GOOD), "unknown criterion: got 'dic'"),
+    "NaN in select": (SELECT, changed(0, "nan", 1), "got NaN in column 'a', row 0"),
     # the output
+    "select to unknown suffix": ("select x.csv --output out.npy", csv(GOOD), "cannot write out.npy: got suffix '.npy', expected one of .csv"),
+    "select into no folder": ("select x.csv --output none/out.csv", csv(GOOD), "cannot write none/out.csv: got a folder that does not exist"),
+    "select over a folder": ("select x.csv --output folder.csv", csv(GOOD), "cannot write folder.csv: got a directory"),
     "output is a file": ("fit x.csv --output broken.parquet", csv(GOOD), "cannot write into broken.parquet"),
     "output below a file": ("fit x.csv --output broken.parquet/out", csv(GOOD), "cannot write into broken.parquet/out"),
     "predict below a file": ("predict good.safetensors x.csv --output broken.parquet/out.csv", csv(GOOD), "cannot write broken.parquet/out.csv"),
@@ -170,8 +179,8 @@ FULL_DISK = """
 import resource, signal, sys
 from mixtura.cli import app, main
 limit, words = int(sys.argv.pop(1)), sys.argv[1:]
-if words[0] == "fit":  # kernels that were never compiled are written to disk too: not what is tested here
-    app([*words[:-1], "warm", "--quiet"], standalone_mode=False)
+if words[0] in ("fit", "select"):  # kernels that were never compiled are written to disk too: not what is tested here
+    app([*words[:-1], "warm" + ("/out.csv" if words[0] == "select" else ""), "--quiet"], standalone_mode=False)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 main()
@@ -184,6 +193,8 @@ main()
     [
         (300, "fit x.csv --components 2 --family full --output out", "cannot write out/model.safetensors: "),
         (3000, "fit x.csv --components 1:2 --output out", "cannot write out/summary.json: "),
+        (300, "select x.csv --components 1:2 --output out.csv", "cannot write out.csv: "),
+        (300, "select x.csv --components 1:2 --output out.json", "cannot write out.json: "),
         (300, "predict good.safetensors x.csv --output out.parquet", "cannot write out.parquet: "),
         (300, "sample good.safetensors --rows 100 --output out.csv", "cannot write out.csv: "),
     ],
@@ -191,7 +202,7 @@ main()
 def test_a_full_disk_leaves_nothing_half_written(place, limit, words, named):
     (place / "x.csv").write_text(csv(GOOD))
     (place / "out.csv").write_text("earlier")
-    if words.startswith("fit"):
+    if words.startswith(("fit", "select")):
         (place / "warm").mkdir()
     before = everything(place)
     result = subprocess.run([sys.executable, "-c", FULL_DISK, str(limit), *words.split()], capture_output=True, text=True, check=False)
@@ -209,7 +220,17 @@ def test_the_real_command_does_the_same(place):
 
 
 @pytest.mark.parametrize(
-    "words", ["fit", "fit x.csv --nonsense", "fit x.csv --seed -1", "fit x.csv --max-iter 0", "nonsense", "sample m --output x.csv"]
+    "words",
+    [
+        "fit",
+        "fit x.csv --nonsense",
+        "fit x.csv --seed -1",
+        "fit x.csv --max-iter 0",
+        "select",
+        "select x.csv --folds 1",
+        "nonsense",
+        "sample m --output x.csv",
+    ],
 )
 def test_misuse_of_the_command_is_told_plainly(place, words):
     before = everything(place)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,7 +25,7 @@ from mixtura.sources import files
 
 HERE = Path(__file__).parent
 FAITHFUL = HERE.parent / "examples" / "old_faithful.csv"
-COMMANDS = ("fit", "predict", "sample", "show")
+COMMANDS = ("fit", "select", "predict", "sample", "show")
 COMMANDS_OF_TYPER = typer.main.get_command(app).commands
 
 
@@ -69,6 +71,7 @@ def test_fit_picks_the_best_and_writes_it(model, summary):
     assert metadata["settings"]["n_components"] == [1, 2, 3, 4]
     assert summary["best"] == summary["candidates"][0]
     assert summary["best"]["bic"] == metadata["bic"]
+    assert summary["best"].items() <= metadata.items()
 
 
 def test_the_summary_ranks_every_candidate(summary):
@@ -198,7 +201,7 @@ def test_a_column_called_component_is_kept_apart(tmp_path):
 def test_show_tells_the_model(model):
     text = done("show", model).stdout
     assert "3 components, family tied (EEE), fitted to 272 rows" in text
-    assert "BIC -2314.30, AIC -2274.63, loglik -1126.32, 11 parameters" in text
+    assert re.search(r"^BIC -2314\.30, ICL -2358\.\d\d, AIC -2274\.63, loglik -1126\.32, 11 parameters$", text, re.MULTILINE)
     told = json.loads(done("show", model, "--json").stdout)
     mixture, metadata = mixtura.Mixture.load_with_metadata(model / "model.safetensors")
     np.testing.assert_array_equal(told["covariances"], mixture.covariances)
@@ -247,14 +250,146 @@ def _read(terminal):
         return b""
 
 
+GRID = ("--components", "1:3", "--family", "full,EEE,VEV")
+
+
+@pytest.fixture(scope="module")
+def selection():
+    return mixtura.select(FAITHFUL, [1, 2, 3], ["full", "EEE", "VEV"], random_state=0)
+
+
+def test_select_shows_the_map_and_the_ranking(selection):
+    result = done("select", FAITHFUL, *GRID)
+    data, _, what, shades, _, header, *rows = result.stdout.splitlines()
+    assert data == "272 rows, 2 columns: eruptions, waiting"
+    assert what == "how far the BIC is below the highest"
+    assert shades == "█ best quarter, ░ poorest"
+    assert header.split() == ["components", "EEE", "VEV", "VVV"]
+    for K, row in enumerate(rows[:3], 1):
+        assert row.split()[0] == str(K)
+        for one, cell in zip([one for one in selection.cells if one.components == K], (row[11 + 5 * j : 15 + 5 * j] for j in range(3)), strict=True):
+            best = selection.ranking[0]
+            assert cell == ("best" if one is best else cell[0] + f"{best.bic - one.bic:.{int(best.bic - one.bic < 9.95)}f}".rjust(3))
+            assert cell[0] in "█▓▒░b"
+    assert "9 candidates, ranked by BIC: larger is better, as in mclust" in result.stdout
+    assert [line.split()[2] for line in result.stdout.splitlines()[-9:]] == [one.family.code for one in selection.ranking]
+    assert len(result.stderr.splitlines()) == 9
+
+
+def test_colours_replace_shades_where_there_are_colours(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    text = done("select", FAITHFUL, *GRID, "--quiet").stdout + done("select", FAITHFUL, *GRID).stdout
+    assert "yellow best quarter, violet poorest" in text
+    assert not set("█▓▒░") & set(text)
+    assert len(re.findall(r"\x1b\[[0-9;]*48;5;", text)) >= 9
+
+
+def test_plain_letters_where_the_terminal_knows_no_others():
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "60"}
+    words = [sys.executable, "-m", "mixtura", "select", str(FAITHFUL), *GRID]
+    text = subprocess.run(words, capture_output=True, text=True, check=True, env=environment).stdout
+    assert "# best quarter, none poorest" in text
+
+
+@pytest.mark.parametrize("criterion", ["bic", "icl", "aic", "held_out"])
+@pytest.mark.parametrize("command", ["fit", "select"])
+def test_every_criterion_ranks(tmp_path, command, criterion):
+    output = tmp_path / ("out" if command == "fit" else "out.json")
+    result = done(command, FAITHFUL, *GRID, "--criterion", criterion, "--folds", 3, "--output", output)
+    summary = json.loads((output / "summary.json" if command == "fit" else output).read_text())
+    selection = mixtura.select(FAITHFUL, [1, 2, 3], ["full", "EEE", "VEV"], criterion=criterion, folds=3, random_state=0)
+    assert summary["criterion"] == criterion
+    assert [(one["components"], one["family"]) for one in summary["candidates"]] == [one.cell for one in selection.ranking]
+    assert summary["best"][criterion] == pytest.approx(getattr(selection.ranking[0], criterion))
+    named = {"held_out": "held-out log density per row: larger is better"}.get(criterion, f"{criterion.upper()}: larger is better, as in mclust")
+    assert f"9 candidates, ranked by {named}" in result.stdout
+    assert len(result.stderr.splitlines()) == (36 if criterion == "held_out" else 9)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_select_fits_the_terminal(width):
+    lines = done("select", FAITHFUL, "--components", "1:2", "--family", "all", "--criterion", "icl", width=width).stdout.splitlines()
+    pieces = [line.split()[1:] for line in lines if line.startswith("components") and "family" not in line]
+    assert [code for piece in pieces for code in piece] == [family.code for family in mixtura.families.ALL]
+    assert len(pieces) == (2 if width == 60 else 1)
+    assert max(len(line.rstrip()) for line in lines[5:] if "ranked" not in line) <= width
+    assert "ICL" in next(line for line in lines if "family" in line)  # what ranks is never left out
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".feather", ".arrow"])
+def test_select_writes_its_table(tmp_path, selection, suffix):
+    path = tmp_path / f"table{suffix}"
+    assert f"written to {path}" in done("select", FAITHFUL, *GRID, "--output", path).stdout
+    readers = {".csv": pd.read_csv, ".tsv": lambda path: pd.read_csv(path, sep="\t"), ".parquet": pd.read_parquet}
+    table, expected = readers.get(suffix, pd.read_feather)(path), selection.table.to_pandas()
+    pd.testing.assert_frame_equal(table.drop(columns="seconds"), expected.drop(columns="seconds"), check_dtype=False)
+
+
+def test_select_leaves_cells_empty_that_are_not_known(tmp_path):
+    (tmp_path / "few.csv").write_text("a,b\n0,0\n1,0\n0,2\n5,5\n6,5\n")
+    done("select", tmp_path / "few.csv", "--components", "1,9", "--family", "full", "--output", tmp_path / "table.csv", "--quiet")
+    header, _, last = (tmp_path / "table.csv").read_text().splitlines()
+    row = dict(zip(header.replace('"', "").split(","), last.replace('"', "").split(","), strict=True))
+    assert (row["components"], row["status"], row["bic"], row["log_likelihood"], row["sweeps"]) == ("9", "too few rows", "", "", "0")
+
+
+def test_select_is_quiet_and_json_is_json(tmp_path):
+    words = ("select", FAITHFUL, *GRID, "--output", tmp_path / "out.json")
+    assert done(*words, "--quiet").output == ""
+    first = (tmp_path / "out.json").read_bytes()
+    assert done(*words, "--json", "--threads", 1).stdout.encode() == first == (tmp_path / "out.json").read_bytes()
+    assert list(tmp_path.iterdir()) == [tmp_path / "out.json"]
+
+
+def test_select_compares_a_subsample_and_ends_on_all_rows(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(2000, 2)) + np.repeat([[0.0, 0.0], [5.0, 0.0]], 1000, axis=0)
+    files.write(tmp_path / "data.csv", {"a": rows[:, 0], "b": rows[:, 1]})
+    words = ("select", tmp_path / "data.csv", "--components", "1:4", "--family", "full,EEE")
+    text = done(*words, "--subsample", 400).stdout
+    assert "how far the BIC of 400 rows is below the highest" in text
+    table = [line.split() for line in text.splitlines()[-8:]]
+    assert {line[-3] for line in table[:5]} == {"2,000"} and "400" in {line[-3] for line in table[5:]}
+    assert " rows " not in done(*words, "--subsample", "all").stdout.split("ranked")[1]
+
+
+@pytest.mark.parametrize("text", ["", "0", "1", "-5", "1e4", "none", "9" * 13])
+def test_malformed_subsamples_are_refused(text):
+    with pytest.raises(ParameterError, match="--subsample"):
+        options.subsample(text)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
-def test_an_interrupt_ends_in_one_line(tmp_path):
-    words = [sys.executable, "-m", "mixtura", "fit", str(FAITHFUL), "--components", "1:60", "--output", str(tmp_path / "out")]
+@pytest.mark.parametrize("command", ["fit", "select"])
+def test_an_interrupt_writes_what_is_done(tmp_path, command):
+    output = tmp_path / ("out" if command == "fit" else "out.json")
+    words = [sys.executable, "-m", "mixtura", command, str(FAITHFUL), "--components", "1:60", "--family", "full,tied", "--output", str(output)]
     heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a test in the background would pass on its deafness
-    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=heard) as process:
-        assert process.stderr is not None
+    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=heard) as process:
+        assert process.stderr is not None and process.stdout is not None
         process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        last = process.stderr.read().splitlines()[-1]
-    assert (process.returncode, last) == (130, "mixtura: interrupted")
+        told, shown = process.stderr.read().splitlines(), process.stdout.read()
+    assert process.returncode == 130
+    told = [line for line in told if line.startswith("mixtura: ")]  # among the lines of progress
+    assert len(told) == 1
+    assert re.fullmatch(r"mixtura: warning: the selection was interrupted: got \d+ of 120 cells, expected all of them; try .*", told[0])
+    summary = json.loads((output / "summary.json" if command == "fit" else output).read_text())
+    assert summary["interrupted"] and summary["best"]["status"] == "converged"
+    assert len(summary["candidates"]) == 120 and summary["candidates"][-1]["status"] == "interrupted"
+    assert "of 120 candidates, ranked by BIC" in shown and f"written to {output}" in shown
+    if command == "fit":
+        assert mixtura.Mixture.load(output / "model.safetensors").K == summary["best"]["components"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize("command", ["fit", "select"])
+def test_an_interrupt_before_anything_is_done_ends_in_one_line(tmp_path, monkeypatch, command):
+    @contextlib.contextmanager
+    def at_once(max_iter, shown):
+        yield lambda at: signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("mixtura.cli.progress.progress", at_once)
+    result = run(command, FAITHFUL, "--components", "2", "--family", "full", "--output", tmp_path / "out.json")
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "mixtura: interrupted\n")
     assert list(tmp_path.iterdir()) == []

@@ -338,4 +338,4 @@ def test_every_family_by_every_door(code: str) -> None:
     model = mixtura.GaussianMixture(2, covariance_type=code, random_state=0).fit(X)
     assert model.mixture_.family.code == code
     assert mixtura.start(X, 2, code.lower() if code.lower() in FAMILIES else code, random_state=0).family.code == code
-    assert mixtura.select(X, [2], code, random_state=0).best.family.code == code
+    assert mixtura.select(X, [2], code, random_state=0).ranking[0].family.code == code

@@ -135,11 +135,11 @@ def test_selection_finds_what_was_planted() -> None:
     planted = mixtura.Mixture([0.3, 0.3, 0.4], [[0, 0], [6, 0], [0, 6]], np.tile([[0.2, 1.5]], (3, 1)), "diag")
     X = planted.sample(600, random_state=0)[0]
     selection = mixtura.select(X, range(1, 6), random_state=0)
-    assert (selection.best.components, selection.best.family.name) == (3, "tied_diag")
-    assert len(selection.candidates) == 5 * len(USUAL)
-    regular = [c.bic for c in selection.candidates if c.regular]
+    assert (selection.ranking[0].components, selection.ranking[0].family.name) == (3, "tied_diag")
+    assert len(selection.ranking) == 5 * len(USUAL)
+    regular = [c.bic for c in selection.ranking if c.regular]
     assert regular == sorted(regular, reverse=True)
-    for c in selection.candidates:
+    for c in selection.ranking:
         assert c.mixture is not None
         assert c.bic == pytest.approx(2 * c.log_likelihood - c.n_parameters * math.log(600))
         assert c.aic == pytest.approx(2 * c.log_likelihood - 2 * c.n_parameters)
@@ -148,7 +148,7 @@ def test_selection_finds_what_was_planted() -> None:
 
 def test_general_families_are_never_worse_than_the_special_ones() -> None:
     selection = mixtura.select(reference("iris"), range(1, 6), "all", random_state=0)
-    found = {(c.components, c.family.name): c.log_likelihood for c in selection.candidates}
+    found = {(c.components, c.family.name): c.log_likelihood for c in selection.ranking}
     for special, general in itertools.permutations(ALL, 2):
         if general.nests(special):
             for K in range(1, 6):
@@ -158,21 +158,21 @@ def test_general_families_are_never_worse_than_the_special_ones() -> None:
 def test_selection_is_the_same_for_any_number_of_threads() -> None:
     X = overlapping(3000, 2, 3, seed=9)
     one, many = (mixtura.select(X, [1, 2, 3], ["full", "tied"], random_state=0, n_jobs=jobs) for jobs in (1, 4))
-    assert [(c.components, c.family, c.bic) for c in one.candidates] == [(c.components, c.family, c.bic) for c in many.candidates]
+    assert [(c.components, c.family, c.bic) for c in one.ranking] == [(c.components, c.family, c.bic) for c in many.ranking]
 
 
 def test_selection_knows_cells_it_cannot_fit_and_optima_it_should_not_trust() -> None:
     X = np.array([[0.0, 0.0], [0.1, 0.0], [0.0, 0.2], [5.0, 5.0], [5.1, 5.2]])
     selection = mixtura.select(X, range(1, 8), "full", random_state=0)
-    status = {c.components: c.status for c in selection.candidates}
+    status = {c.components: c.status for c in selection.ranking}
     assert status[6] == status[7] == "too few rows"
     assert status[1] == "converged" and status[3] == "spurious"
-    assert selection.best.components == 1
+    assert selection.ranking[0].components == 1
 
 
 def test_one_column_knows_two_families() -> None:
     selection = mixtura.select(reference("acidity"), [1, 2], random_state=0)
-    assert {c.family.code for c in selection.candidates} == {"EII", "VII"}
+    assert {c.family.code for c in selection.ranking} == {"EII", "VII"}
 
 
 @pytest.mark.parametrize(
@@ -201,9 +201,9 @@ def test_constant_columns_fit_and_are_told() -> None:
     with pytest.warns(ConstantColumnWarning, match="'x2'"):
         selection = mixtura.select(X, [2], ["full", "diag", "tied"], random_state=0)
     assert selection.constant_columns == ("x2",)
-    for c in selection.candidates:
+    for c in selection.ranking:
         assert c.mixture is not None
-        bare = mixtura.select(reference("faithful"), [2], c.family, random_state=0).best.mixture
+        bare = mixtura.select(reference("faithful"), [2], c.family, random_state=0).ranking[0].mixture
         assert bare is not None
         order, other = (np.argsort(np.argsort(mixture.means[:, 0])) for mixture in (c.mixture, bare))
         np.testing.assert_array_equal(order[c.mixture.assign(X)], other[bare.assign(X[:, :2])])

@@ -49,8 +49,8 @@ def test_faithful_one_column(column: int, log_likelihood: float) -> None:
 
 def test_faithful_selection_is_three_equal_ellipses() -> None:
     selection = mixtura.select(reference("faithful"), random_state=0)
-    assert (selection.best.components, selection.best.family.code) == (3, "EEE")
-    assert selection.best.bic >= -2314.30
+    assert (selection.ranking[0].components, selection.ranking[0].family.code) == (3, "EEE")
+    assert selection.ranking[0].bic >= -2314.30
 
 
 @pytest.mark.parametrize("name", ["faithful", "iris", "diabetes", "banknote"])
@@ -60,6 +60,6 @@ def test_selection_reaches_mclust(name: str) -> None:
     with (DATA / "mclust_bic.csv").open() as file:
         theirs = {(row["family"], int(row["components"])): float(row["bic"]) for row in csv.DictReader(file) if row["dataset"] == name}
     selection = mixtura.select(X, range(1, 7), random_state=0)
-    gaps = [c.bic - theirs[c.family.code, c.components] for c in selection.candidates if c.regular and (c.family.code, c.components) in theirs]
+    gaps = [c.bic - theirs[c.family.code, c.components] for c in selection.ranking if c.regular and (c.family.code, c.components) in theirs]
     assert len(gaps) >= 20
     assert np.mean(np.array(gaps) >= -0.05) >= 0.9

@@ -3,11 +3,13 @@
 MixturaError
 ├── DataError (ValueError)              rows that cannot be fitted: NaN, text, too few, out of range
 ├── ParameterError (ValueError)         an argument or a mixture that makes no sense
+├── MissingLibraryError (ImportError)   an optional library that was asked for is not installed
 ├── FileError (OSError)                 a file that cannot be found, read or written
 └── ModelFileError (FileError)          a model file that is damaged, foreign or does not fit the data
 MixturaWarning (UserWarning)
 ├── ConstantColumnWarning               a column holds one value; it fits, but tells nothing
 ├── RepairWarning                       a component collapsed and was repaired
+├── InterruptionWarning                 a selection was interrupted, and what was done by then is given
 └── ConvergenceWarning                  max_iter came before convergence
 """
 
@@ -22,6 +24,10 @@ class DataError(MixturaError, ValueError):
 
 class ParameterError(MixturaError, ValueError):
     """An argument or the parameters of a mixture make no sense; the message names what was expected."""
+
+
+class MissingLibraryError(MixturaError, ImportError):
+    """An optional library that was asked for is not installed; the message names the extra that brings it."""
 
 
 class FileError(MixturaError, OSError):
@@ -42,6 +48,10 @@ class ConstantColumnWarning(MixturaWarning):
 
 class RepairWarning(MixturaWarning):
     """A component collapsed and was repaired."""
+
+
+class InterruptionWarning(MixturaWarning):
+    """A selection was interrupted (Ctrl-C); what was done by then is given."""
 
 
 class ConvergenceWarning(MixturaWarning):

@@ -1,8 +1,9 @@
-"""Safe model files: arrays and JSON in the safetensors format, which cannot execute anything when loaded."""
+"""Safe model files: arrays and JSON in the safetensors format, which cannot execute anything when loaded; and JSON by itself."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -50,6 +51,31 @@ def read(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         if isinstance(error, FileError):
             raise
         raise FileError(f"cannot read {path}: {error.strerror or error}; try another path") from None
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Writes the value as JSON beside the path, then renames. Raises FileError where that cannot be done."""
+    replace_file(path, lambda place: place.write_text(as_json(value) + "\n", encoding="utf-8"))
+
+
+def as_json(value: Any) -> str:
+    """JSON with every number finite: NaN and infinities become null."""
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def plain(value: Any) -> Any:
+    """The same made of JSON's own types.
+
+    >>> plain({"history": (1.0, float("nan"))})
+    {'history': [1.0, None]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value
 
 
 def replace_file(path: str | Path, fill: Callable[[Path], object]) -> None:

@@ -1,8 +1,9 @@
 """The command `mixtura`, one file a subcommand.
 
-fit      rows -> the best mixture of a grid, as a model file     screen    what it looks like
-predict  model, rows -> component and density of each row        telling   errors and warnings, a line each
-sample   model -> rows                                           options   what is typed, as values
+fit      rows -> the best mixture of a grid, as a model file     screen    what it looks like; `heat` is the map of a grid
+select   rows -> how the mixtures of a grid compare              telling   errors and warnings, a line each
+predict  model, rows -> component and density of each row        options   what is typed, as values
+sample   model -> rows                                           searching the grid that fit and select ask for
 show     model -> its figures                                    models    the model file and its folder
 """
 
@@ -12,11 +13,11 @@ from typing import Annotated
 
 import typer
 
-from mixtura.cli import fit, predict, sample, show
+from mixtura.cli import fit, predict, sample, select, show
 from mixtura.cli.telling import plainly
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
-for command in (fit.fit, predict.predict, sample.sample, show.show):
+for command in (fit.fit, select.select, predict.predict, sample.sample, show.show):
     app.command()(plainly(command))
 
 
@@ -30,7 +31,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _about(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
-    """Gaussian mixtures from the shell: fit them to a file, apply them to another, draw from them, look at them."""
+    """Gaussian mixtures from the shell: fit them to a file, compare them, apply them to another, draw from them, look at them."""
 
 
 def main() -> None:

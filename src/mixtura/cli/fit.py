@@ -7,24 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mixtura.cli.searching import Search, end, figures, searches
+
 if TYPE_CHECKING:
-    from mixtura.mixture import Mixture
-    from mixtura.selection import Candidate, Selection
+    from mixtura.selection import Selection
     from mixtura.sources.files import Table
 
 
+@searches
 def fit(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Rows to fit: CSV (any delimiter), Parquet, Feather or NPY.", show_default=False)],
-    columns: Annotated[str | None, typer.Option(help="Columns to fit, as a,b,c; all numeric ones where not given.", show_default=False)] = None,
-    components: Annotated[str, typer.Option(help="Numbers of components to try: 3, 1:9 or 2,4,6.")] = "1:9",
-    family: Annotated[str, typer.Option(help="Covariance families to try, as full,diag or mclust's VVV,VVI; auto is six, all is 14.")] = "auto",
-    criterion: Annotated[str, typer.Option(help="What ranks the candidates: bic or aic.")] = "bic",
-    rule: Annotated[str, typer.Option(help="How each step is taken: em, map, natural, online, lbfgs or gradient.")] = "em",
-    learning_rate: Annotated[float | None, typer.Option(help="Step length of the rules gradient and natural.", show_default=False)] = None,
-    tol: Annotated[float, typer.Option(help="Stop a fit when it has less than this left to gain, in nats per row.")] = 1e-6,
-    max_iter: Annotated[int, typer.Option(min=1, help="Stop a fit after this many epochs.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Where chance begins: the same seed gives the same model.")] = 0,
-    threads: Annotated[int | None, typer.Option(min=1, help="Processors to use; all of them where not given.", show_default=False)] = None,
+    search: Search,
     output: Annotated[Path, typer.Option(help="Folder for model.safetensors and summary.json, made where missing.")] = Path("mixtura-output"),
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress and no tables.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON, and no tables.")] = False,
@@ -34,77 +26,36 @@ def fit(
     Every number of components is tried with every chosen family. The
     candidates are ranked by BIC in mclust's sign: 2 loglik - p log n, larger
     is better. The best is written as a model file for the other commands.
+    Ctrl-C ends the search and writes the best by then.
     """
-    from mixtura.cli import models, options, screen
-    from mixtura.cli.progress import progress
-    from mixtura.selection import select
-    from mixtura.sources import ArraySource, files
+    from mixtura import storage
+    from mixtura.cli import models, screen
 
-    choices: dict[str, Any] = {
-        "n_components": options.components(components),
-        "families": options.families(family),
-        "criterion": criterion,
-        "rule": rule,
-        "learning_rate": learning_rate,
-        "tol": tol,
-        "max_iter": max_iter,
-        "random_state": seed,
-    }
     models.require_writable(output)
-    table = files.read(data, None if columns is None else options.names(columns))
-    with progress(max_iter, shown=not quiet) as on_progress:
-        selection = select(ArraySource(table.rows, columns=table.columns, n_jobs=threads), **choices, on_progress=on_progress)
-    summary = _summary(data, table, selection, choices)
-    models.save(output, _chosen(selection), _metadata(table, selection, choices), summary)
+    table, selection = search.run(shown=not quiet)
+    summary = search.summary(table, selection)
+    best = selection.ranking[0].mixture
+    assert best is not None  # select raises where nothing can be fitted
+    models.save(output, best, _metadata(search, table, selection), summary)
     if json:
-        print(models.as_json(summary))
+        print(storage.as_json(summary))
     elif not quiet:
         screen.show_fit(table, selection, output)
+    end(selection)
 
 
-def _chosen(selection: Selection) -> Mixture:
-    assert selection.best.mixture is not None  # select raises where nothing can be fitted
-    return selection.best.mixture
-
-
-def _metadata(table: Table, selection: Selection, choices: dict[str, Any]) -> dict[str, Any]:
+def _metadata(search: Search, table: Table, selection: Selection) -> dict[str, Any]:
     """What the model file says beside the mixture."""
     from mixtura.cli import models
 
+    best = selection.ranking[0]
     return {
         "columns": table.columns,
         "n_rows": len(table.rows),
         "criterion": selection.criterion,
-        **_figures(selection.best),
-        "history": selection.best.history,
-        "seed": choices["random_state"],
-        "settings": choices,
+        **figures(best, selection),
+        "history": best.history,
+        "seed": search.settings["random_state"],
+        "settings": search.settings,
         "versions": models.versions(),
-    }
-
-
-def _summary(data: Path, table: Table, selection: Selection, choices: dict[str, Any]) -> dict[str, Any]:
-    from mixtura.cli import models
-
-    return {
-        "data": {"path": str(data), "n_rows": len(table.rows), "columns": table.columns, "skipped": table.skipped},
-        "criterion": selection.criterion,
-        "best": _figures(selection.best),
-        "candidates": [_figures(candidate) for candidate in selection.candidates],
-        "settings": choices,
-        "versions": models.versions(),
-    }
-
-
-def _figures(candidate: Candidate) -> dict[str, Any]:
-    return {
-        "components": candidate.components,
-        "family": candidate.family.name,
-        "code": candidate.family.code,
-        "bic": candidate.bic,
-        "aic": candidate.aic,
-        "log_likelihood": candidate.log_likelihood,
-        "n_parameters": candidate.n_parameters,
-        "status": candidate.status,
-        "steps": candidate.steps,
     }

@@ -6,8 +6,6 @@ summary.json        every candidate of the grid, the best, settings and versions
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import platform
 import tempfile
@@ -70,11 +68,11 @@ def save(folder: Path, mixture: Mixture, metadata: Mapping[str, Any], summary: M
 
 
 def _draft(draft: Path, folder: Path, mixture: Mixture, metadata: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
-    from mixtura.storage import replace_file
+    from mixtura import storage
 
     try:
-        mixture.save(draft / MODEL, plain(metadata))
-        replace_file(draft / SUMMARY, lambda place: place.write_text(as_json(summary) + "\n", encoding="utf-8"))
+        mixture.save(draft / MODEL, storage.plain(metadata))
+        storage.write_json(draft / SUMMARY, summary)
     except FileError as error:
         raise FileError(str(error).replace(str(draft), str(folder))) from None
 
@@ -95,26 +93,6 @@ def versions() -> dict[str, str]:
     import mixtura
 
     return {"mixtura": mixtura.__version__, "numpy": numpy.__version__, "python": platform.python_version()}
-
-
-def as_json(value: Any) -> str:
-    """JSON with every number finite: NaN and infinities become null."""
-    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
-
-
-def plain(value: Any) -> Any:
-    """The same made of JSON's own types.
-
-    >>> plain({"history": (1.0, float("nan"))})
-    {'history': [1.0, None]}
-    """
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value
 
 
 def _standing(folder: Path) -> Path:

@@ -3,6 +3,7 @@
 --components 3 | 1:9 | 2,4,6     the numbers
 --family full | VVV,EEE | auto   names, or a group of them
 --columns a,b | "a, b",c         names; quotes keep a comma inside one
+--subsample 50000 | all          a number, or None
 """
 
 from __future__ import annotations
@@ -29,6 +30,21 @@ def components(text: str) -> tuple[int, ...]:
     if None in parts or not numbers or min(numbers) < 1 or any(part and part[2] and int(part[2]) < int(part[1]) for part in parts):
         raise ParameterError(f"--components is not usable: got {text!r}, expected a number >= 1, a range or a list; try 3, 1:9 or 2,4,6")
     return tuple(sorted(numbers))
+
+
+def subsample(text: str) -> int | None:
+    """The number of rows that `text` names; None for "all".
+
+    Raises ParameterError for anything else.
+
+    >>> subsample("50000"), subsample("all")
+    (50000, None)
+    """
+    if text == "all":
+        return None
+    if not text.isdecimal() or not 2 <= int(text) < 10**12:
+        raise ParameterError(f"--subsample is not usable: got {text!r}, expected a number of rows >= 2 or 'all'; try 50000")
+    return int(text)
 
 
 def families(text: str) -> str | tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from mixtura.cli.heat import heat_maps, legend, shades_for
 from mixtura.cli.models import MODEL, SUMMARY
+from mixtura.selection.criteria import TITLES
+from mixtura.selection.figures import FIGURES, WORDS, figure, wanted
 
 if TYPE_CHECKING:
     from mixtura.cli.models import Model
@@ -31,19 +34,8 @@ GAP = 3  # characters between columns
 MOST = 6  # decimals, or digits before them
 DIGITS = 3  # significant ones of the smallest deviation in a line
 
-FIGURES: dict[str, Callable[[Candidate], str]] = {
-    "components": lambda one: str(one.components),
-    "family": lambda one: one.family.name,
-    "mclust": lambda one: one.family.code,
-    "BIC": lambda one: _figure(one.bic),
-    "AIC": lambda one: _figure(one.aic),
-    "loglik": lambda one: _figure(one.log_likelihood),
-    "parameters": lambda one: str(one.n_parameters),
-    "steps": lambda one: str(one.steps),
-    "status": lambda one: one.status,
-}
-WORDS = ("family", "mclust", "status")  # set from the left; figures from the right
-SPARED = ("steps", "loglik", "parameters")  # left out, in this order, where the terminal is narrow
+CALLED = {**TITLES, "held_out": "held-out log density per row"}
+SPARED = ("sweeps", "loglik", "ICL", "parameters", "rows", "AIC", "mclust")  # left out, in this order, where the terminal is narrow
 
 
 def say(line: str = "") -> None:
@@ -53,15 +45,35 @@ def say(line: str = "") -> None:
 
 def show_fit(table: files.Table, selection: Selection, output: Path) -> None:
     """The data used, the ranked candidates, the chosen mixture, and where it is."""
-    assert selection.best.mixture is not None
+    mixture = selection.ranking[0].mixture
+    assert mixture is not None
+    _show_data(table)
+    say(f"\n{_ranking(selection)}\n")
+    _show_candidates(selection)
+    say(f"\n{_title(mixture)}")
+    _show_mixture(mixture, table.columns, TALL)
+    say(f"\nwritten to {output}: {MODEL}, {SUMMARY}")
+
+
+def show_selection(table: files.Table, selection: Selection, output: Path | None) -> None:
+    """The data used, the map of the grid, the ranked candidates, and where they are written."""
+    console = _console()
+    _show_data(table)
+    shades = shades_for(console)
+    say(f"\n{legend(selection, shades)}")
+    for one in heat_maps(selection, console.width, shades):
+        say()
+        console.print(one)
+    say(f"\n{_ranking(selection)}\n")
+    _show_candidates(selection)
+    if output is not None:
+        say(f"\nwritten to {output}")
+
+
+def _show_data(table: files.Table) -> None:
     say(f"{len(table.rows):,} rows, {_several(len(table.columns), 'column')}: {_listing(table.columns)}")
     if table.skipped:
         say(f"skipped, not numeric: {_listing(table.skipped)}")
-    say(f"\n{_ranking(selection)}\n")
-    _show_candidates(selection)
-    say(f"\n{_title(selection.best.mixture)}")
-    _show_mixture(selection.best.mixture, table.columns, TALL)
-    say(f"\nwritten to {output}: {MODEL}, {SUMMARY}")
 
 
 def show_model(model: Model) -> None:
@@ -75,9 +87,11 @@ def show_model(model: Model) -> None:
 
 def _show_candidates(selection: Selection) -> None:
     """The best candidates, with as many figures as the terminal is wide."""
-    console, shown = _console(), selection.candidates[:BEST]
-    for spared in range(len(SPARED) + 1):
-        table = _candidates(shown, [name for name in FIGURES if name not in SPARED[:spared]])
+    console, shown = _console(), selection.ranking[:BEST]
+    names = wanted(shown, selection.criterion)
+    for name in (None, *(name for name in SPARED if name != TITLES[selection.criterion])):
+        names = [one for one in names if one != name]
+        table = _candidates(shown, names)
         if console.measure(table, options=console.options.update(max_width=WIDEST)).maximum <= console.width:
             break
     console.print(table)
@@ -139,9 +153,10 @@ def _formats(means: Array, deviations: Array) -> tuple[str, str]:
 
 
 def _ranking(selection: Selection) -> str:
-    total = len(selection.candidates)
+    total = len(selection.cells)
     what = f"the best {BEST} of {total} candidates" if total > BEST else _several(total, "candidate")
-    return f"{what}, ranked by {selection.criterion.upper()}: larger is better, as in mclust"
+    sign = "" if selection.criterion == "held_out" else ", as in mclust"
+    return f"{what}, ranked by {CALLED[selection.criterion]}: larger is better{sign}"
 
 
 def _title(mixture: Mixture) -> str:
@@ -149,19 +164,15 @@ def _title(mixture: Mixture) -> str:
 
 
 def _criteria(facts: dict[str, Any]) -> Iterator[str]:
-    for key, label in (("bic", "BIC"), ("aic", "AIC"), ("log_likelihood", "loglik")):
+    for key, label in {**TITLES, "log_likelihood": "loglik"}.items():
         if isinstance(facts.get(key), float):
-            yield f"{label} {_figure(facts[key])}"
+            yield f"{label} {figure(facts[key], 4 if key == 'held_out' else 2)}"
 
 
 def _style(rank: int, one: Candidate) -> str:
     if rank == 0:
         return "bold"
     return "" if one.regular else "dim"
-
-
-def _figure(value: float) -> str:
-    return f"{value:.2f}" if np.isfinite(value) else "-"
 
 
 def _several(number: int, what: str) -> str:

@@ -16,11 +16,12 @@ def show(
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON: full covariances, history and settings too.")] = False,
 ) -> None:
     """Show a model: weights, means and deviations, criteria."""
+    from mixtura import storage
     from mixtura.cli import models, screen
 
     known = models.load(model)
     if json:
-        print(models.as_json(_everything(known)))
+        print(storage.as_json(_everything(known)))
     else:
         screen.show_model(known)
 

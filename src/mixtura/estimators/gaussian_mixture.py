@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ from mixtura.estimators.given import Given
 from mixtura.estimators.history import History
 from mixtura.estimators.stream import Stream, online_rule
 from mixtura.families import Family
-from mixtura.fitting import Step, sweep
+from mixtura.fitting import Fit, Step, sweep
 from mixtura.kernels import Gaussians
 from mixtura.mixture import Mixture
 from mixtura.regularisation import Regularisation
@@ -154,6 +155,25 @@ class GaussianMixture(MixtureEstimator):
         if repairs:
             warnings.warn(f"a component was repaired in batch {self.n_iter_}: {repairs[0].message}; try larger batches", RepairWarning, stacklevel=2)
         return self
+
+    @classmethod
+    def from_fit(cls, fit: Fit, *, columns: Sequence[str] | None = None, **parameters: Any) -> Self:
+        """The estimator that a `mixtura.fit` leads to: fitted, with its mixture and history; `columns` (D,) name the columns.
+
+        `parameters` are those of the estimator; number of components and family are the mixture's.
+
+        >>> import numpy as np, mixtura
+        >>> X = np.random.default_rng(0).normal(size=(100, 2))
+        >>> fit = mixtura.fit(X, mixtura.start(X, 2, "diag", random_state=0))
+        >>> mixtura.GaussianMixture.from_fit(fit, random_state=0)
+        GaussianMixture(covariance_type='diag', n_components=2, random_state=0)
+        """
+        estimator = cls(fit.mixture.K, covariance_type=fit.mixture.family.name, **parameters)
+        estimator.n_features_in_ = fit.mixture.D
+        if columns is not None:
+            estimator.feature_names_in_ = np.array(columns, dtype=object)
+        estimator._keep([fit], "given")
+        return estimator
 
     def save(self, path: str | Path) -> None:
         """Writes parameters, mixture and, of a stream, its running sums to a safetensors file: nothing that can execute.

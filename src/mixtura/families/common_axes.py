@@ -83,9 +83,7 @@ def _axes(covariances: Array, counts: Array) -> Array:
 def turn(seen, counts, axes, volumes, sweeps, turns):  # type: ignore[no-untyped-def]
     """For every problem: turns axes (D, D) and what is seen along them, D' W_k D (K, D, D), until all planes are still.
 
-    Or after so many sweeps over all planes.
-
-    In each plane the tangents are drawn `turns` times at most.
+    It takes so many sweeps over all planes at most, and draws the tangents in each so many times.
     """
     problems, K, D, _ = seen.shape
     weights, halves, between, middles = np.empty(K), np.empty(K), np.empty(K), np.empty(K)

@@ -1,7 +1,10 @@
-"""Choosing components and family: `candidate`s, the `grid` that fits them, the `selection` that ranks them."""
+"""Choosing components and family: `criteria`, `candidate`s, the `grid` that fits them, the `search` around it, `choosing` what it is asked for, the
+`selection` that it gives. `figures` and `picture` are what a selection looks like.
+"""
 
 from mixtura.selection.candidate import Candidate
+from mixtura.selection.choosing import select
 from mixtura.selection.grid import Progress
-from mixtura.selection.selection import Selection, select
+from mixtura.selection.selection import Selection
 
 __all__ = ["Candidate", "Progress", "Selection", "select"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -10,12 +11,17 @@ from mixtura.families import Family
 from mixtura.fitting import Fit, Step
 from mixtura.mixture import Mixture
 from mixtura.regularisation import RELATIVE_FLOOR
+from mixtura.selection.criteria import NONE, Cell, criteria_of
 from mixtura.sources import Source
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One cell of the grid. `log_likelihood` is a sum over rows in nats; `bic` and `aic` are larger for better models.
+    """One cell of the grid. `log_likelihood` is a sum over rows in nats; `bic`, `icl`, `aic` and `held_out` are larger for better models.
+
+    `entropy` is -sum_i w_i sum_k r_ik log r_ik, 0 where every row surely belongs to one component. `held_out` is -inf where it was not
+    measured. `rows` of positive weight were fitted, `fit` is how (None where there is no fit), and took `seconds`. `before` is the candidate as
+    it was on a subsample, where it went on from there to all rows.
 
     `status` is "converged", "not converged", "repaired" (a component was re-seeded or floored on the way), "spurious" (a component holds
     less than D + 1 rows, or is flatter than a millionth of the data's variance in some direction), "too few rows" or "interrupted" (not fitted).
@@ -23,36 +29,78 @@ class Candidate:
 
     components: int
     family: Family
-    mixture: Mixture | None
+    fit: Fit | None
     log_likelihood: float
     n_parameters: int
     bic: float
+    icl: float
     aic: float
+    entropy: float
     status: str
-    steps: int
+    rows: int
     seconds: float
-    history: tuple[float, ...]
+    held_out: float = -np.inf
+    before: Candidate | None = None
+
+    @property
+    def mixture(self) -> Mixture | None:
+        """The mixture that was fitted, if any."""
+        return None if self.fit is None else self.fit.mixture
+
+    @property
+    def sweeps(self) -> int:
+        """The sweeps over all `rows` that the fit took."""
+        return 0 if self.fit is None else self.fit.n_steps
+
+    @property
+    def history(self) -> tuple[float, ...]:
+        """The mean log-likelihood per row after each of these, from the start on."""
+        return () if self.fit is None else self.fit.log_likelihoods
 
     @property
     def regular(self) -> bool:
         """Whether the likelihood has an ordinary maximum here, so that the criterion means what it says."""
         return self.status not in ("spurious", "too few rows", "interrupted")
 
+    @property
+    def cell(self) -> Cell:
+        """Components and the family's name: what tells candidates apart."""
+        return self.components, self.family.name
+
+    def figures(self) -> dict[str, Any]:
+        """A line of `Selection.table`."""
+        return {
+            "components": self.components,
+            "family": self.family.name,
+            "code": self.family.code,
+            "log_likelihood": self.log_likelihood,
+            "n_parameters": self.n_parameters,
+            "bic": self.bic,
+            "icl": self.icl,
+            "aic": self.aic,
+            "held_out": self.held_out,
+            "entropy": self.entropy,
+            "status": self.status,
+            "rows": self.rows,
+            "sweeps": self.sweeps,
+            "seconds": self.seconds,
+        }
+
 
 def candidate_of(result: Fit, source: Source, seconds: float) -> Candidate:
     """The candidate that a fit on all rows of the source is."""
-    mixture, n = result.mixture, source.profile.weight
-    log_likelihood = result.log_likelihood * n
+    mixture, rows = result.mixture, source.profile.rows
+    log_likelihood = result.log_likelihood * source.profile.weight
+    bic, icl, aic, entropy = criteria_of(mixture, log_likelihood, source)
+    status = _status(result, rows)
     p = mixture.n_parameters
-    bic, aic = 2 * log_likelihood - p * np.log(n), 2 * log_likelihood - 2 * p
-    status = _status(result, source.profile.rows)
-    return Candidate(mixture.K, mixture.family, mixture, log_likelihood, p, float(bic), aic, status, result.n_steps, seconds, result.log_likelihoods)
+    return Candidate(mixture.K, mixture.family, result, log_likelihood, p, bic, icl, aic, entropy, status, rows, seconds)
 
 
 def unfitted(K: int, family: Family, D: int, status: str) -> Candidate:
     """A cell without a fit, and why there is none."""
-    nan = float("nan")
-    return Candidate(K, family, None, nan, family.n_parameters(K, D), -np.inf, -np.inf, status, 0, 0.0, ())
+    bic, icl, aic, entropy = NONE
+    return Candidate(K, family, None, np.nan, family.n_parameters(K, D), bic, icl, aic, entropy, status, 0, 0.0)
 
 
 def _status(result: Fit, rows: int) -> str:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -63,6 +64,13 @@ class Cell:
         return self.fit.mixture
 
 
+class Filled(NamedTuple):
+    """The cells of a grid in its order, and whether they were interrupted: those that were done by then stand, though they might be bettered."""
+
+    candidates: list[Candidate]
+    interrupted: bool
+
+
 Key = tuple[int, str]
 Cells = dict[Key, Cell]
 Tell = Callable[[Progress], object] | None
@@ -85,7 +93,7 @@ class Grid:
     generator: np.random.Generator
     price: float = 1.0
 
-    def fit(self, counts: Sequence[int], families: Sequence[Family], on_progress: Tell = None) -> list[Candidate]:
+    def fit(self, counts: Sequence[int], families: Sequence[Family], on_progress: Tell = None) -> Filled:
         """All cells; where it is interrupted (KeyboardInterrupt), those that are done by then, if any."""
         return _Filling(self, counts, families, on_progress).run()
 
@@ -114,16 +122,18 @@ class _Filling:
         self.first: Cells = {}
         self.second: Cells = {}
 
-    def run(self) -> list[Candidate]:
+    def run(self) -> Filled:
         """Every cell as a candidate."""
         turns = {(False, *key): [(False, *other) for other in self._beside(key) if self._is_before(other, key)] for key in self.place}
         turns |= {(True, *key): [(False, *key), *((self._is_before(other, key), *other) for other in self._beside(key))] for key in self.place}
+        interrupted = False
         try:
             run_in_order(turns, self._turn, self.climber.side_by_side)
         except KeyboardInterrupt:
             if not self.first:
                 raise
-        return [self._candidate(key) for key in self.keys]
+            interrupted = True
+        return Filled([self._candidate(key) for key in self.keys], interrupted)
 
     def _candidate(self, key: Key) -> Candidate:
         cell, family = self.second.get(key) or self.first.get(key), self.families[key[1]]

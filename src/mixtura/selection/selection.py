@@ -1,122 +1,151 @@
-"""`select` and what it gives: every cell of a grid fitted, then ranked by a criterion.
+"""What a selection gives: the candidates ranked by a criterion, as a table, a picture and JSON, and the best as an estimator.
 
-    BIC = 2 loglik - p log n        AIC = 2 loglik - 2 p        larger is better (mclust's sign)
-
-A cell whose optimum is not a regular one ranks behind all that are.
+A cell whose optimum is not a regular one ranks behind all that are; one that saw a subsample only behind those that saw all rows.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from mixtura.errors import ConstantColumnWarning, DataError, ParameterError, RepairWarning
-from mixtura.families import ALL, USUAL, Family, family_of
-from mixtura.moments import NORM
-from mixtura.randomness import generator_of
-from mixtura.regularisation import regularisation_of
-from mixtura.rules import Rule, rule_of
-from mixtura.scouting import Scout
+from mixtura import storage
 from mixtura.selection.candidate import Candidate
-from mixtura.selection.grid import Grid, Progress
-from mixtura.sources import open as open_source
-from mixtura.starting import check_components, check_distinct
+from mixtura.selection.criteria import TITLES
+from mixtura.selection.figures import html_table, text_table, wanted
 
-CRITERIA = ("bic", "aic")
-GROUPS = {"auto": USUAL, "all": ALL}
+if TYPE_CHECKING:
+    import narwhals as nw
+
+    from mixtura.estimators import GaussianMixture
+
+SHOWN = 10  # candidates that a representation lists
+WORDS = ("family", "code", "status")  # columns of the table that hold text
+COUNTS = ("components", "n_parameters", "rows", "sweeps")  # and whole numbers; the others hold figures
 
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """All candidates, the best first, regular ones before the others; the criterion that ranked them; columns that told nothing."""
+    """What `mixtura.select` found. Printed, it shows the best candidates.
 
-    candidates: tuple[Candidate, ...]
+    `cells` are the candidates in grid order, `criterion` is what ranks them; `interrupted` tells whether the search was ended early (what
+    is missing has that status). `constant_columns` told nothing; `columns` are the names of the columns, where they have any; `parameters`
+    are those of the estimator that `best` is.
+    """
+
+    cells: tuple[Candidate, ...]
     criterion: str
+    interrupted: bool
     constant_columns: tuple[str, ...]
+    columns: tuple[str, ...] | None
+    parameters: Mapping[str, Any]
+
+    @cached_property
+    def ranking(self) -> tuple[Candidate, ...]:
+        """The candidates, the best first: regular ones before the others, those on all rows before those on a subsample."""
+        return tuple(ranked(self.cells, self.criterion))
 
     @property
-    def best(self) -> Candidate:
-        """The first candidate."""
-        return self.candidates[0]
+    def compared(self) -> tuple[Candidate, ...]:
+        """The candidates in grid order, all as fitted to the same rows: those that went on to all rows as they were on the subsample."""
+        return tuple(one.before or one for one in self.cells)
+
+    @cached_property
+    def best(self) -> GaussianMixture:
+        """The best model as a fitted estimator: it predicts, scores and saves. `ranking[0]` is its candidate.
+
+        An integer `random_state` is kept by it; a generator is not, which would have moved on.
+        """
+        from mixtura.estimators import GaussianMixture
+
+        fit = self.ranking[0].fit
+        assert fit is not None  # select raises where nothing was fitted
+        return GaussianMixture.from_fit(fit, columns=self.columns, **self.parameters)
+
+    @property
+    def table(self) -> nw.DataFrame[Any]:
+        """All cells in grid order as a data frame of narwhals on pyarrow, whatever is installed: `.to_pandas()` and `.to_polars()` convert it.
+
+        Columns: components, family and its mclust code, log_likelihood (a sum, in nats), n_parameters, bic, icl and aic (mclust's sign: larger is
+        better), held_out (nats per row, where it is the criterion), entropy, status, rows (of positive weight that were fitted), sweeps over
+        these, seconds. What is not known is null.
+
+        >>> import numpy as np, mixtura
+        >>> X = np.random.default_rng(0).normal(size=(100, 1))
+        >>> mixtura.select(X, [1, 2], "full", random_state=0).table.select("components", "family", "n_parameters").rows()
+        [(1, 'full', 2), (2, 'full', 5)]
+        """
+        import narwhals as nw
+        import pyarrow
+
+        lines = [self.figures(one) for one in self.cells]
+        return nw.from_native(pyarrow.table({name: _column(name, [line[name] for line in lines]) for name in lines[0]}), eager_only=True)
+
+    def plot(self, ax: Any = None) -> Any:
+        """The criterion against the number of components, a line a family; returns the axes, which are new ones where none are given.
+
+        Cells that are not regular are crosses, the best is circled. All values are of the same rows: of the subsample, where there was one.
+
+        Raises MissingLibraryError where matplotlib is not installed.
+        """
+        from mixtura.selection.picture import draw
+
+        return draw(self, ax)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """All of it as JSON, the candidates ranked; written to `path` too, where that is given. NaN and infinities become null.
+
+        Raises FileError where the file cannot be written; nothing half written is left.
+        """
+        if path is not None:
+            storage.write_json(path, self.facts())
+        return storage.as_json(self.facts())
+
+    def facts(self) -> dict[str, Any]:
+        """What `to_json` writes: criterion, whether it was interrupted, columns, best, candidates."""
+        candidates = [self.figures(one) for one in self.ranking]
+        return {
+            "criterion": self.criterion,
+            "interrupted": self.interrupted,
+            "columns": self.columns,
+            "constant_columns": self.constant_columns,
+            "best": candidates[0],
+            "candidates": candidates,
+        }
+
+    def figures(self, one: Candidate) -> dict[str, Any]:
+        """A candidate's line of the table, without what was not measured."""
+        return {name: value for name, value in one.figures().items() if name != "held_out" or self.criterion == "held_out"}
+
+    def __repr__(self) -> str:
+        shown = self.ranking[:SHOWN]
+        return f"{self._heading()}\n\n{text_table(shown, wanted(shown, self.criterion))}"
+
+    def _repr_html_(self) -> str:
+        shown = self.ranking[:SHOWN]
+        return f"<p>{self._heading()}</p>{html_table(shown, wanted(shown, self.criterion))}"
+
+    def _heading(self) -> str:
+        total = len(self.cells)
+        which = f"the best {SHOWN} of {total} candidates" if total > SHOWN else f"{total} candidate{'s' * (total > 1)}"
+        return f"Selection: {which} by {TITLES[self.criterion]}, larger is better{' (interrupted)' * self.interrupted}"
 
 
-def select(
-    data: Any,
-    n_components: int | Iterable[int] = range(1, 10),
-    families: str | Family | Sequence[str | Family] = "auto",
-    *,
-    criterion: str = "bic",
-    rule: str | Rule = "em",
-    learning_rate: float | None = None,
-    reg_covar: str | float = "auto",
-    tol: float = 1e-6,
-    max_iter: int = 1000,
-    sample_weight: ArrayLike | None = None,
-    random_state: Any = None,
-    n_jobs: int | None = None,
-    on_progress: Callable[[Progress], object] | None = None,
-) -> Selection:
-    """Fits every number of components with every family and ranks them by `criterion` ("bic" or "aic").
-
-    `families` names them, or is "all" for the fourteen, or "auto" for the six whose search is quick: one covariance for all components, or each
-    its own. `data` is anything `mixtura.open` takes; `tol`, in nats per row, bounds the remaining gain of each fit.
-
-    Raises DataError where nothing can be fitted (one row, identical rows, fewer rows than components), ParameterError for a grid,
-    family or criterion that makes no sense. Warns ConstantColumnWarning for columns that hold one value.
-
-    >>> import numpy as np, mixtura
-    >>> X = np.random.default_rng(0).normal(size=(200, 1)) + np.repeat([[-4.0], [4.0]], 100, axis=0)
-    >>> mixtura.select(X, range(1, 4), "tied", random_state=0).best.components
-    2
-    """
-    if criterion not in CRITERIA:
-        raise ParameterError(f"unknown criterion: got {criterion!r}, expected one of {', '.join(map(repr, CRITERIA))}; try 'bic'")
-    source = open_source(data, weights=sample_weight, n_jobs=n_jobs)
-    counts = _counts(n_components)
-    chosen = _families(families, source.D)
-    check_components(source, min(counts))
-    generator = generator_of(random_state)
-    scout = Scout.of(source, generator)
-    _check_rows(scout)
-    check_distinct(len(scout.rows), min(counts))
-    constant = tuple(name for name, flag in zip(source.columns, source.profile.constant, strict=True) if flag)
-    if constant:
-        warnings.warn(f"constant column {', '.join(map(repr, constant))}: it tells no components apart; try leaving it out", ConstantColumnWarning, 2)
-    regularisation = regularisation_of(reg_covar)
-    price = 1.0 if criterion == "aic" else float(np.log(source.profile.weight)) / 2
-    grid = Grid(scout, source, rule_of(rule, regularisation, learning_rate, tol=tol), regularisation, tol, max_iter, generator, price)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RepairWarning)  # the status of the candidate says it
-        cells = grid.fit(counts, chosen, on_progress)
-    ranked = sorted(cells, key=lambda one: (one.regular, getattr(one, criterion)), reverse=True)
-    return Selection(tuple(ranked), criterion, constant)
+def ranked(candidates: Iterable[Candidate], criterion: str) -> list[Candidate]:
+    """The best first: regular ones, then those on the most rows, then by the criterion; equals keep their order."""
+    return sorted(candidates, key=lambda one: (one.regular, one.rows, getattr(one, criterion)), reverse=True)
 
 
-def _counts(n_components: int | Iterable[int]) -> list[int]:
-    counts = [n_components] if isinstance(n_components, int | np.integer) else sorted(set(n_components))
-    if not counts or any(isinstance(K, bool) or not isinstance(K, int | np.integer) or K < 1 for K in counts):
-        raise ParameterError(f"n_components is not usable: got {n_components!r}, expected integers >= 1; try range(1, 10)")
-    return [int(K) for K in counts]
+def _column(name: str, values: list[Any]) -> Any:
+    """A column of the table: null where a figure is not known."""
+    import pyarrow
 
-
-def _families(families: str | Family | Sequence[str | Family], D: int) -> list[Family]:
-    """The named families, special before general; all fourteen, or the usual six (one column knows two only)."""
-    if isinstance(families, str) and families in GROUPS:
-        return list(GROUPS[families]) if D > 1 else [family for family in ALL if family.moment is NORM]
-    names = [families] if isinstance(families, str | Family) else families
-    chosen = {family_of(name).name for name in names}
-    if not chosen:
-        raise ParameterError("no family to choose from: got an empty sequence, expected names of families; try 'auto'")
-    return [family for family in ALL if family.name in chosen]
-
-
-def _check_rows(scout: Scout) -> None:
-    if len(scout.rows) == 1:
-        rows = scout.source.n_rows
-        what = "a single row" if rows == 1 else f"{rows} identical rows"
-        raise DataError(f"nothing to fit: got {what}, expected at least two different rows; try more data")
+    if name in WORDS:
+        return pyarrow.array(values, pyarrow.string())
+    if name in COUNTS:
+        return pyarrow.array(values, pyarrow.int64())
+    return pyarrow.array([value if np.isfinite(value) else None for value in values], pyarrow.float64())

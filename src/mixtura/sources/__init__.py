@@ -31,7 +31,8 @@ def open(data: Any, *, columns: Sequence[str] | None = None, weights: ArrayLike 
         from mixtura.sources import files
 
         names, array, _ = files.read(data, columns)
-        return ArraySource(array, weights, names, n_jobs)
+        nameless = columns is None and Path(data).suffix.lower() == ".npy"
+        return ArraySource(array, weights, None if nameless else names, n_jobs)
     from mixtura.sources import tables
 
     chosen, array = tables.as_array(data, columns)

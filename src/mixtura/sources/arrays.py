@@ -37,6 +37,7 @@ class ArraySource(Source):
     def __init__(self, X: ArrayLike, weights: ArrayLike | None = None, columns: Sequence[str] | None = None, n_jobs: int | None = None):
         self.X = _as_rows(X)
         self.n_rows, D = self.X.shape
+        self.named = columns is not None
         self.columns = tuple(columns) if columns is not None else tuple(f"x{j}" for j in range(D))
         self.dtype = self.X.dtype
         self.weights = None if weights is None else _as_weights(weights, self.n_rows)
@@ -59,16 +60,26 @@ class ArraySource(Source):
 
     def batches(self, rows: int, seed: Sequence[int]) -> Iterator[Source]:
         """All rows of positive weight once, shuffled by the seed, in equal mini-batches of at most so many; they share these rows' profile."""
-        order = np.arange(self.n_rows) if self.weights is None else np.flatnonzero(self.weights)
-        np.random.default_rng(seed).shuffle(order)
+        order = self._shuffled(seed)
         for chosen in np.array_split(order, -(-len(order) // rows)):
             batch = self._chosen(np.sort(chosen))
             batch.profile = self.profile
             yield batch
 
+    def folds(self, count: int, seed: Sequence[int]) -> Iterator[tuple[Source, Source]]:
+        """All rows of positive weight, shuffled by the seed and dealt into so many equal parts: of each part the other rows, and the part."""
+        order = self._shuffled(seed)
+        for held in np.array_split(order, count):
+            yield self._chosen(np.setdiff1d(order, held, assume_unique=True)), self._chosen(np.sort(held))
+
+    def _shuffled(self, seed: Sequence[int]) -> NDArray[np.intp]:
+        order = np.arange(self.n_rows) if self.weights is None else np.flatnonzero(self.weights)
+        np.random.default_rng(seed).shuffle(order)
+        return order
+
     def _chosen(self, rows: NDArray[np.intp]) -> ArraySource:
         weights = None if self.weights is None else self.weights[rows]
-        return ArraySource(self.X[rows], weights, self.columns, self.n_jobs)
+        return ArraySource(self.X[rows], weights, self.columns if self.named else None, self.n_jobs)
 
     def _run(self, task: Callable[[Block], S]) -> Iterator[S]:
         bounds = block_bounds(*self.X.shape)

@@ -25,7 +25,7 @@ from mixtura.sources import tables, text
 from mixtura.storage import replace_file
 
 T = TypeVar("T")
-Named = Mapping[str, NDArray[Any]]
+Named = Mapping[str, Any]  # arrays of NumPy or pyarrow
 COMPRESSED = (".gz", ".bz2", ".zst")  # after the suffix of a text file
 UNNAMED = ("", "__index_level_0__")  # row numbers that a data frame left behind: a column only where it is asked for
 LONGEST = 200  # characters of another library's message that are passed on
@@ -219,7 +219,8 @@ def _write_npy(place: Path, columns: Named) -> None:
 def _arrow(columns: Named) -> Any:
     import pyarrow
 
-    return pyarrow.table({name: np.ascontiguousarray(column) for name, column in columns.items()})
+    arrow = (pyarrow.Array, pyarrow.ChunkedArray)
+    return pyarrow.table({name: column if isinstance(column, arrow) else np.ascontiguousarray(column) for name, column in columns.items()})
 
 
 READERS: dict[str, Callable[[Path, Sequence[str] | None], Table]] = {

@@ -32,9 +32,13 @@ class Block(NamedTuple):
 
 
 class Source(ABC):
-    """Rows of D numbers, wherever they are. Subclasses say how many, and run tasks over their blocks."""
+    """Rows of D numbers, wherever they are. Subclasses say how many, and run tasks over their blocks.
+
+    `named` tells whether the columns have names of their own; others are called x0, x1, ...
+    """
 
     columns: tuple[str, ...]
+    named: bool
     dtype: np.dtype[Any]
     n_rows: int
 
@@ -53,6 +57,10 @@ class Source(ABC):
     @abstractmethod
     def batches(self, rows: int, seed: Sequence[int]) -> Iterator[Source]:
         """All rows once, shuffled by the seed, in equal mini-batches of at most so many rows; they share these rows' profile and frame."""
+
+    @abstractmethod
+    def folds(self, count: int, seed: Sequence[int]) -> Iterator[tuple[Source, Source]]:
+        """All rows of positive weight, shuffled by the seed and dealt into so many equal parts: of each part the other rows, and the part."""
 
     @property
     def D(self) -> int:

@@ -1,0 +1,113 @@
+"""What `mixtura fit` and `mixtura select` share: their options, the search that these ask for, and its summary."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mixtura.cli import options
+
+if TYPE_CHECKING:
+    from mixtura.selection import Candidate, Selection
+    from mixtura.sources.files import Table
+
+INTERRUPTED = 130  # the exit code
+
+
+@dataclass(frozen=True)
+class Search:
+    """The search that was asked for: the file, its columns (None takes the numeric ones), threads, and the other arguments of `mixtura.select`."""
+
+    data: Path
+    columns: str | None
+    threads: int | None
+    settings: dict[str, Any]
+
+    def run(self, shown: bool) -> tuple[Table, Selection]:
+        """The rows of the file, and what was selected for them, with progress told where it is to be `shown`."""
+        from mixtura.cli.progress import progress
+        from mixtura.selection import select
+        from mixtura.sources import ArraySource, files
+
+        table = files.read(self.data, None if self.columns is None else options.names(self.columns))
+        with progress(self.settings["max_iter"], shown) as on_progress:
+            return table, select(ArraySource(table.rows, columns=table.columns, n_jobs=self.threads), **self.settings, on_progress=on_progress)
+
+    def summary(self, table: Table, selection: Selection) -> dict[str, Any]:
+        """The data, the candidates ranked, settings and versions; nothing that differs from run to run."""
+        from mixtura.cli import models
+
+        candidates = [figures(one, selection) for one in selection.ranking]
+        return {
+            "data": {"path": str(self.data), "n_rows": len(table.rows), "columns": table.columns, "skipped": table.skipped},
+            "criterion": selection.criterion,
+            "interrupted": selection.interrupted,
+            "best": candidates[0],
+            "candidates": candidates,
+            "settings": self.settings,
+            "versions": models.versions(),
+        }
+
+
+def asked(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Rows to fit: CSV (any delimiter), Parquet, Feather or NPY.", show_default=False)],
+    columns: Annotated[str | None, typer.Option(help="Columns to fit, as a,b,c; all numeric ones where not given.", show_default=False)] = None,
+    components: Annotated[str, typer.Option(help="Numbers of components to try: 3, 1:9 or 2,4,6.")] = "1:9",
+    family: Annotated[str, typer.Option(help="Covariance families to try, as full,diag or mclust's VVV,VVI; auto is six, all is 14.")] = "auto",
+    criterion: Annotated[str, typer.Option(help="What ranks the candidates: bic, icl, aic or held_out.")] = "bic",
+    folds: Annotated[int, typer.Option(min=2, help="Parts that the rows are dealt into for the criterion held_out.")] = 5,
+    subsample: Annotated[str, typer.Option(help="Rows that the grid is fitted to before the best go on to all rows; or all.")] = "50000",
+    rule: Annotated[str, typer.Option(help="How each step is taken: em, map, natural, online, lbfgs or gradient.")] = "em",
+    learning_rate: Annotated[float | None, typer.Option(help="Step length of the rules gradient and natural.", show_default=False)] = None,
+    tol: Annotated[float, typer.Option(help="Stop a fit when it has less than this left to gain, in nats per row.")] = 1e-6,
+    max_iter: Annotated[int, typer.Option(min=1, help="Stop a fit after this many epochs.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Where chance begins: the same seed gives the same model.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Processors to use; all of them where not given.", show_default=False)] = None,
+) -> Search:
+    """The search that the shared options ask for. Raises ParameterError for one that makes no sense."""
+    settings = {
+        "n_components": options.components(components),
+        "families": options.families(family),
+        "criterion": criterion,
+        "folds": folds,
+        "subsample": options.subsample(subsample),
+        "rule": rule,
+        "learning_rate": learning_rate,
+        "tol": tol,
+        "max_iter": max_iter,
+        "random_state": seed,
+    }
+    return Search(data, columns, threads, settings)
+
+
+def searches(command: Callable[..., None]) -> Callable[..., None]:
+    """The command, which takes a `Search` first, with the shared options in its place: typer reads them off the signature."""
+    shared = inspect.signature(asked, eval_str=True).parameters
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        search = asked(**{name: given.pop(name) for name in shared})
+        command(search, **given)
+
+    parameters = [one.replace(kind=one.KEYWORD_ONLY) for one in (*shared.values(), *own)]
+    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {one.name: one.annotation for one in parameters}
+    return with_options
+
+
+def figures(one: Candidate, selection: Selection) -> dict[str, Any]:
+    """What is written of a candidate: all but the seconds it took."""
+    return {name: value for name, value in selection.figures(one).items() if name != "seconds"}
+
+
+def end(selection: Selection) -> None:
+    """Ends the command with the exit code of an interrupt, where the search was interrupted: the warning has said so."""
+    if selection.interrupted:
+        raise typer.Exit(INTERRUPTED)

@@ -1,0 +1,151 @@
+"""`select`: what is asked for, checked; what the search finds, as a selection."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mixtura import checking
+from mixtura.errors import ConstantColumnWarning, DataError, InterruptionWarning, ParameterError, RepairWarning
+from mixtura.families import ALL, USUAL, Family, family_of
+from mixtura.moments import NORM
+from mixtura.randomness import generator_of
+from mixtura.regularisation import regularisation_of
+from mixtura.rules import Rule, rule_of
+from mixtura.scouting import SUBSAMPLE, Scout
+from mixtura.selection.criteria import CRITERIA
+from mixtura.selection.grid import Progress
+from mixtura.selection.search import How, Search
+from mixtura.selection.selection import Selection
+from mixtura.sources import open as open_source
+from mixtura.starting import check_components, check_distinct
+
+GROUPS = {"auto": USUAL, "all": ALL}
+
+
+def select(
+    data: Any,
+    n_components: int | Iterable[int] = range(1, 10),
+    families: str | Family | Sequence[str | Family] = "auto",
+    *,
+    criterion: str = "bic",
+    folds: int = 5,
+    subsample: int | None = SUBSAMPLE,
+    rule: str | Rule = "em",
+    learning_rate: float | None = None,
+    reg_covar: str | float = "auto",
+    tol: float = 1e-6,
+    max_iter: int = 1000,
+    sample_weight: ArrayLike | None = None,
+    random_state: Any = None,
+    n_jobs: int | None = None,
+    on_progress: Callable[[Progress], object] | None = None,
+) -> Selection:
+    """Fits every number of components with every family and ranks them by `criterion`; all of them are larger for better models:
+
+        "bic"        2 loglik - p log n: mclust's sign, not that of scikit-learn (Schwarz 1978)
+        "icl"        bic + 2 sum_i w_i log max_k r_ik: components should also be apart (Biernacki, Celeux & Govaert 2000)
+        "aic"        2 loglik - 2 p (Akaike 1974)
+        "held_out"   mean log density, in nats per row, of rows under a mixture that was fitted without them
+
+    for p free parameters and row weights w_i of sum n; posteriors are r_ik. For "held_out" the rows are dealt into `folds` parts, seeded from
+    `random_state`, and the grid is fitted once more without each of them; what is ranked is the fit to all rows.
+
+    `families` names them, or is "all" for the fourteen, or "auto". `data` is anything `mixtura.open` takes; `tol`, in nats per row, bounds the
+    remaining gain of each fit.
+
+    Where there are more rows than `subsample`, the grid is fitted to so many of them (None takes all). The five best candidates go on
+    from there to all rows; then, while the best so far has a neighbour in its family, with more or fewer components, that has not, that one
+    goes on too. Those on all rows rank first; `rows` in the table tells which they are. None of these ends below one that it contains.
+
+    An interrupt (Ctrl-C) ends the search and gives what was done by then, with `interrupted` True; before the first cell is done it is raised.
+
+    Raises DataError where nothing can be fitted (one row, identical rows, fewer rows than components or folds), ParameterError for a grid,
+    family, criterion or number that makes no sense. Warns ConstantColumnWarning for columns that hold one value, InterruptionWarning.
+
+    >>> import numpy as np, mixtura
+    >>> X = np.random.default_rng(0).normal(size=(200, 1)) + np.repeat([[-4.0], [4.0]], 100, axis=0)
+    >>> selection = mixtura.select(X, range(1, 4), "tied", random_state=0)
+    >>> selection.best
+    GaussianMixture(covariance_type='tied', max_iter=1000, n_components=2,
+                    random_state=0, tol=1e-06)
+    >>> selection.best.predict([[-4.0]]) == selection.best.predict([[4.0]])
+    array([False])
+    """
+    _check_options(criterion, folds, subsample)
+    source = open_source(data, weights=sample_weight, n_jobs=n_jobs)
+    counts = _counts(n_components)
+    chosen = _families(families, source.D)
+    check_components(source, min(counts))
+    if criterion == "held_out" and folds > source.profile.rows:
+        raise DataError(
+            f"too few rows to hold some out: got {source.profile.rows} rows for {folds} folds, expected at least one each; try fewer folds"
+        )
+    generator = generator_of(random_state)
+    part = source if subsample is None else source.sample(int(subsample), generator)
+    scout = Scout.of(part, generator)
+    _check_rows(scout)
+    check_distinct(len(scout.rows), min(counts))
+    constant = tuple(name for name, flag in zip(source.columns, source.profile.constant, strict=True) if flag)
+    if constant:
+        warnings.warn(f"constant column {', '.join(map(repr, constant))}: it tells no components apart; try leaving it out", ConstantColumnWarning, 2)
+    regularisation = regularisation_of(reg_covar)
+    how = How(rule_of(rule, regularisation, learning_rate, tol=tol), regularisation, tol, max_iter, criterion)
+    search = Search(source, subsample, counts, chosen, how, criterion, folds, generator, on_progress)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RepairWarning)  # the status of the candidate says it
+        search.run(part, scout)
+    if search.interrupted:
+        warnings.warn(search.interrupted, InterruptionWarning, stacklevel=2)
+    elif criterion == "held_out" and all(np.isneginf(one.held_out) for one in search.cells.values()):
+        raise DataError(
+            f"nothing could be fitted to the rows of every {folds - 1} folds: expected at least one cell; try fewer components or more folds"
+        )
+    parameters = {
+        "tol": tol,
+        "reg_covar": reg_covar,
+        "max_iter": max_iter,
+        "random_state": random_state if isinstance(random_state, int | np.integer) else None,
+        "rule": rule,
+        "learning_rate": learning_rate,
+        "n_jobs": n_jobs,
+    }
+    columns = source.columns if source.named else None
+    return Selection(tuple(search.cells.values()), search.criterion, bool(search.interrupted), constant, columns, parameters)
+
+
+def _check_options(criterion: str, folds: int, subsample: int | None) -> None:
+    if criterion not in CRITERIA:
+        raise ParameterError(f"unknown criterion: got {criterion!r}, expected one of {', '.join(map(repr, CRITERIA))}; try 'bic'")
+    checking.whole("folds", folds, 2, remedy=5)
+    if subsample is not None:
+        checking.whole("subsample", subsample, 2, remedy=SUBSAMPLE)
+
+
+def _counts(n_components: int | Iterable[int]) -> list[int]:
+    counts = [n_components] if isinstance(n_components, int | np.integer) else sorted(set(n_components))
+    if not counts or any(isinstance(K, bool) or not isinstance(K, int | np.integer) or K < 1 for K in counts):
+        raise ParameterError(f"n_components is not usable: got {n_components!r}, expected integers >= 1; try range(1, 10)")
+    return [int(K) for K in counts]
+
+
+def _families(families: str | Family | Sequence[str | Family], D: int) -> list[Family]:
+    """The named families, special before general; all fourteen, or the usual six (one column knows two only)."""
+    if isinstance(families, str) and families in GROUPS:
+        return list(GROUPS[families]) if D > 1 else [family for family in ALL if family.moment is NORM]
+    names = [families] if isinstance(families, str | Family) else families
+    chosen = {family_of(name).name for name in names}
+    if not chosen:
+        raise ParameterError("no family to choose from: got an empty sequence, expected names of families; try 'auto'")
+    return [family for family in ALL if family.name in chosen]
+
+
+def _check_rows(scout: Scout) -> None:
+    if len(scout.rows) == 1:
+        rows = scout.source.n_rows
+        what = "a single row" if rows == 1 else f"{rows} identical rows"
+        raise DataError(f"nothing to fit: got {what}, expected at least two different rows; try more data")

@@ -1,0 +1,143 @@
+"""A selection as a picture: the criterion against the number of components, a line a family.
+
+A family's colour tells shape and orientation (the last two letters of its code), its line the volume: dashed where it is equal. Its name
+stands at the right, moved where two would overlap, with a thin line to where it belongs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mixtura.errors import MissingLibraryError
+from mixtura.families import Family
+from mixtura.moments import Array
+from mixtura.selection.criteria import TITLES
+
+if TYPE_CHECKING:
+    from mixtura.selection.candidate import Candidate
+    from mixtura.selection.selection import Selection
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe & Ito: also for the colour-blind
+DASHED = (0, (4, 1.5))
+FAR = 3.0  # times as deep below the best as the median line ends: too far to be seen
+MARGIN = 0.06  # of the height, above and below
+LINE = 1.25  # heights of a label between two labels
+SMALL = 8  # points
+
+
+def draw(selection: Selection, ax: Any = None) -> Any:
+    """See Selection.plot."""
+    try:
+        from matplotlib import pyplot
+        from matplotlib.ticker import MaxNLocator
+    except ImportError:
+        raise MissingLibraryError(
+            "a plot needs matplotlib, which is not installed: expected it beside mixtura; try pip install mixtura[plot]"
+        ) from None
+    if ax is None:
+        ax = pyplot.subplots(figsize=(8, 5), layout="constrained")[1]
+    families = list({one.family.name: one.family for one in selection.compared}.values())
+    ax.set_ylim(*_limits(selection))
+    ends = [_line(ax, selection, family, style) for family, style in zip(families, _styles(families), strict=True)]
+    winner = selection.ranking[0]
+    best = winner.before or winner
+    ax.plot(best.components, _value(selection, best), "o", markersize=13, markerfacecolor="none", markeredgecolor="black", zorder=4, clip_on=False)
+    of = f", of {best.rows:,} rows" if winner.before else ""
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.set_xlabel("components")
+    ax.set_ylabel(f"{TITLES[selection.criterion]}{' per row' * (selection.criterion == 'held_out')} (larger is better){of}")
+    ax.set_title(f"best: {best.components} component{'s' * (best.components > 1)}, {_name(best.family)}", loc="left", fontsize="medium")
+    if any(not one.regular and one.fit is not None for one in selection.compared):
+        ax.set_title("× not regular", loc="right", fontsize=SMALL, color="dimgrey")
+    _label(ax, [end for end in ends if end is not None])
+    return ax
+
+
+def _styles(families: Sequence[Family]) -> list[dict[str, Any]]:
+    """A colour for each pair of last letters, a line for the first."""
+    groups = dict.fromkeys(family.code[1:] for family in families)
+    colours = dict(zip(groups, cycle(COLOURS), strict=False))
+    return [{"color": colours[family.code[1:]], "linestyle": DASHED if family.code[0] == "E" else "-"} for family in families]
+
+
+def _line(ax: Any, selection: Selection, family: Family, style: dict[str, Any]) -> tuple[float, float, str, str] | None:
+    """One family's line, through its regular cells; where it ends, what it is called, and its colour."""
+    cells = [one for one in selection.compared if one.family.name == family.name and np.isfinite(_value(selection, one))]
+    low, high = ax.get_ylim()
+    regular, others = ([one for one in cells if one.regular is kind] for kind in (True, False))
+    if regular:
+        ax.plot(*_points(selection, regular), marker="o", markersize=3.5, linewidth=1.4, **style)
+    if others:
+        x, y = _points(selection, others)  # at the edge where they are beyond it: their likelihood may be anything
+        ax.plot(x, np.clip(y, low, high), "x", color=style["color"], markersize=5, clip_on=False)
+    if not cells:
+        return None
+    x, y = _points(selection, regular or others)
+    return x[-1], float(np.clip(y[-1], low, high)), _name(family) + " ↓" * bool(y[-1] < low), style["color"]
+
+
+def _points(selection: Selection, cells: Sequence[Candidate]) -> tuple[list[int], list[float]]:
+    return [one.components for one in cells], [_value(selection, one) for one in cells]
+
+
+def _limits(selection: Selection) -> tuple[float, float]:
+    """The top and the end of every line are seen, but for lines far below most; where a line begins may be out of sight.
+
+    Very poor values would flatten all the others.
+    """
+    fitted = [one for one in selection.compared if np.isfinite(_value(selection, one))]
+    shown = [one for one in fitted if one.regular] or fitted
+    lines = [[_value(selection, one) for one in shown if one.family.name == name] for name in {one.family.name for one in shown}]
+    high = max(map(max, lines))
+    depths = high - np.array([line[-1] for line in lines])
+    depth = depths[depths <= FAR * np.median(depths)].max()
+    pad = MARGIN * (depth or abs(high) or 1.0)
+    return high - depth - pad, high + pad
+
+
+def _label(ax: Any, ends: list[tuple[float, float, str, str]]) -> None:
+    """Names at the right of the axes, in the order of the lines' ends."""
+    ends = sorted(ends, key=lambda end: end[1])
+    figure = ax.figure
+    figure.canvas.draw()  # the layout decides how high the axes are
+    height = ax.get_window_extent().height / figure.dpi * 72
+    places = _spread(np.array([ax.transAxes.inverted().transform(ax.transData.transform(end[:2]))[1] for end in ends]), LINE * SMALL / height)
+    for (x, y, name, colour), place in zip(ends, places, strict=True):
+        ax.annotate(
+            name,
+            (x, y),
+            (1.06, place),
+            xycoords="data",
+            textcoords="axes fraction",
+            color=colour,
+            fontsize=SMALL,
+            verticalalignment="center",
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 3, "relpos": (0, 0.5)},
+        )
+
+
+def _spread(places: Array, apart: float) -> Array:
+    """Ascending places moved as little as need be to be so far apart, and between 0 and 1 where there is room (least squares).
+
+    >>> _spread(np.array([0.2, 0.5, 0.5]), 0.1)
+    array([0.2 , 0.45, 0.55])
+    """
+    from scipy.optimize import isotonic_regression
+
+    offsets = apart * np.arange(len(places))
+    moved = isotonic_regression(places - offsets).x
+    top = max(0.0, 1 - apart * (len(places) - 1))
+    return np.asarray(np.clip(moved, 0.0, top) + offsets)
+
+
+def _name(family: Family) -> str:
+    return family.code if family.name == family.code.lower() else f"{family.code} {family.name}"
+
+
+def _value(selection: Selection, one: Candidate) -> float:
+    return float(getattr(one, selection.criterion))
