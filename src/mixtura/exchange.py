@@ -19,12 +19,14 @@ from mixtura.mixture import Mixture
 from mixtura.moments import MATRIX, Array
 from mixtura.regularisation import Regularisation
 from mixtura.rules import EM
+from mixtura.rules.maximising import split
 from mixtura.scouting import Scout, sums
 
 STEPS = 4  # of EM after an exchange, and without it, before the two are compared
 LEAST = 4  # components: with three, each split leaves one pair to merge, and different draws do as well
 TABLE = 4_000_000  # entries of all pairs' covariances, twice: with more components exchanges would take memory and longer than they save
 ATTEMPTS = 12  # at exchanges
+WIDER = 2.0  # than the whole is the wider of two halves with one centre; the other is as much narrower
 FAILURES = 2  # exchanges in a row that EM did not confirm before no more are tried
 
 
@@ -98,6 +100,29 @@ def merge(mixture: Mixture, regularisation: Regularisation, reference: Array) ->
     joined = zip((mixture.weights, mixture.means, mixture.matrices), merged.at(np.array([best])), strict=True)
     weights, means, matrices = (np.concatenate([mine[others], new]) for mine, new in joined)
     return _of(family, weights, means, mixture.covariances if family.pooled else matrices, regularisation, reference)
+
+
+def grown(mixture: Mixture) -> list[Mixture]:
+    """One component more: each in turn split in two, side by side, and where volumes vary into a narrow and a wide one."""
+    more = []
+    for k in range(mixture.K):
+        twins = twice(mixture, k)
+        more.append(split(twins, into=mixture.K, heaviest=k))
+        if mixture.family.code[0] == "V":
+            covariances = twins.covariances.copy()
+            covariances[k] /= WIDER
+            covariances[-1] *= WIDER
+            more.append(Mixture(twins.weights, twins.means, covariances, mixture.family))
+    return more
+
+
+def twice(mixture: Mixture, k: int = -1) -> Mixture:
+    """The same distribution with component k (the heaviest) as two equal ones of half its weight."""
+    k = int(np.argmax(mixture.weights)) if k < 0 else k
+    weights = np.append(mixture.weights, mixture.weights[k] / 2)
+    weights[k] /= 2
+    covariances = mixture.covariances if mixture.family.pooled else np.concatenate([mixture.covariances, mixture.covariances[[k]]])
+    return Mixture(weights, np.vstack([mixture.means, mixture.means[k]]), covariances, mixture.family)
 
 
 def _mergers(components: Components, family: Family) -> tuple[NDArray[np.intp], Array, Components]:

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mixtura.exchange import merge, promise
+from mixtura.exchange import grown, merge, promise, twice
 from mixtura.families import Family
 from mixtura.fitting import Fit, Step, fit, sweep
 from mixtura.mixture import Mixture
 from mixtura.moments import MATRIX
 from mixtura.regularisation import Regularisation
 from mixtura.rules import Rule
-from mixtura.rules.maximising import maximise, split
+from mixtura.rules.maximising import maximise
 from mixtura.scouting import Labels, Scout
 from mixtura.selection.candidate import Candidate, candidate_of, is_regular, unfitted
 from mixtura.sources import Source
@@ -28,7 +28,6 @@ from mixtura.statistics import Statistics
 
 ROUNDING = 1e-12  # nats per row: falls below it are none
 HOPE = 0.02  # nats per row that more than a few steps of EM may still gain
-WIDER = 2.0  # than the whole is the wider of two halves with one centre; the other is as much narrower
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +96,7 @@ class Grid:
         starts += [mixture.to_family(family) for mixture in _most_general(nested)]
         starts += [self._like(cell, family) for cell in beside if cell.regular and not family.nests(cell.fit.mixture.family)]
         if (fewer := done.get((K - 1, family.name))) is not None:
-            starts += _grown(fewer.fit.mixture)
+            starts += grown(fewer.fit.mixture)
         begin = self._best_of(starts)
         return self._no_worse(self._fit(begin, len(done), tell), done, tell)
 
@@ -107,7 +106,7 @@ class Grid:
         later = {key: cell for key, cell in done.items() if cell.number > own.number and cell.regular}
         starts = [self._like(cell, family) for (k, name), cell in later.items() if k == K and name != family.name]
         if (fewer := later.get((K - 1, family.name))) is not None:
-            starts += _grown(fewer.fit.mixture)
+            starts += grown(fewer.fit.mixture)
         if (more := later.get((K + 1, family.name))) is not None:
             starts.append(merge(more.fit.mixture, self.regularisation, self.scout.reference(family.moment)))
         if starts:
@@ -135,7 +134,7 @@ class Grid:
         best = max(contained, key=lambda one: one.log_likelihood, default=cell.fit)
         if cell.fit.log_likelihood >= best.log_likelihood - ROUNDING:
             return cell
-        same = _twice(best.mixture) if best.mixture.K < mixture.K else best.mixture.to_family(mixture.family)
+        same = twice(best.mixture) if best.mixture.K < mixture.K else best.mixture.to_family(mixture.family)
         return self._fit(same, max(one.number for one in done.values()) + 1, tell)
 
     def _fit(self, begin: Mixture, number: int, tell: Tell) -> _Cell:
@@ -173,29 +172,6 @@ def _most_general(mixtures: list[Mixture]) -> list[Mixture]:
     """Those whose family no other one's nests: the others were starts of these already."""
     families = [mixture.family for mixture in mixtures]
     return [one for one in mixtures if not any(other.nests(one.family) for other in families if other is not one.family)]
-
-
-def _grown(mixture: Mixture) -> list[Mixture]:
-    """One component more: each in turn split in two, side by side, and where volumes vary into a narrow and a wide one."""
-    grown = []
-    for k in range(mixture.K):
-        twins = _twice(mixture, k)
-        grown.append(split(twins, into=mixture.K, heaviest=k))
-        if mixture.family.code[0] == "V":
-            covariances = twins.covariances.copy()
-            covariances[k] /= WIDER
-            covariances[-1] *= WIDER
-            grown.append(Mixture(twins.weights, twins.means, covariances, mixture.family))
-    return grown
-
-
-def _twice(mixture: Mixture, k: int = -1) -> Mixture:
-    """The same distribution with component k (the heaviest) as two equal ones of half its weight."""
-    k = int(np.argmax(mixture.weights)) if k < 0 else k
-    weights = np.append(mixture.weights, mixture.weights[k] / 2)
-    weights[k] /= 2
-    covariances = mixture.covariances if mixture.family.pooled else np.concatenate([mixture.covariances, mixture.covariances[[k]]])
-    return Mixture(weights, np.vstack([mixture.means, mixture.means[k]]), covariances, mixture.family)
 
 
 def _teller(on_progress: Callable[[Progress], object], K: int, family: Family, cell: int, cells: int) -> Callable[[Step], object]:
