@@ -4,10 +4,13 @@ MixturaError
 ├── DataError (ValueError)              rows that cannot be fitted: NaN, text, too few, out of range
 ├── ParameterError (ValueError)         an argument or a mixture that makes no sense
 ├── FileError (OSError)                 a file that cannot be found, read or written
-└── ModelFileError (FileError)          a model file that is damaged, foreign or does not fit the data
+├── ModelFileError (FileError)          a model file that is damaged, foreign or does not fit the data
+└── WorkerError (RuntimeError)          a process that worked for this one ended before its work
 MixturaWarning (UserWarning)
 ├── ConstantColumnWarning               a column holds one value; it fits, but tells nothing
 ├── RepairWarning                       a component collapsed and was repaired
+├── SpuriousWarning                     a likelihood has its maximum where a few rows make a component of their own
+├── InterruptedWarning                  an interrupt came before the work was done; what is done is given back
 └── ConvergenceWarning                  max_iter came before convergence
 """
 
@@ -32,6 +35,10 @@ class ModelFileError(FileError):
     """A model file is damaged, foreign, or does not fit the data."""
 
 
+class WorkerError(MixturaError, RuntimeError):
+    """A process that worked for this one ended before its work, as one does for which there is no memory."""
+
+
 class MixturaWarning(UserWarning):
     """The root of every warning that Mixtura gives itself."""
 
@@ -42,6 +49,14 @@ class ConstantColumnWarning(MixturaWarning):
 
 class RepairWarning(MixturaWarning):
     """A component collapsed and was repaired."""
+
+
+class SpuriousWarning(MixturaWarning):
+    """A likelihood has its maximum where a few rows make a component of their own, which says little of the population."""
+
+
+class InterruptedWarning(MixturaWarning):
+    """An interrupt came before the work was done; what is done by then is given back."""
 
 
 class ConvergenceWarning(MixturaWarning):
