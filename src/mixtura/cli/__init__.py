@@ -4,6 +4,7 @@ fit      rows -> the best mixture of a grid, as a model file     screen    what 
 predict  model, rows -> component and density of each row        telling   errors and warnings, a line each
 sample   model -> rows                                           options   what is typed, as values
 show     model -> its figures                                    models    the model file and its folder
+test     rows -> how many components they need
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from typing import Annotated
 
 import typer
 
-from mixtura.cli import fit, predict, sample, show
+from mixtura.cli import fit, predict, sample, show, test
 from mixtura.cli.telling import plainly
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
-for command in (fit.fit, predict.predict, sample.sample, show.show):
+for command in (fit.fit, predict.predict, sample.sample, show.show, test.test):
     app.command()(plainly(command))
 
 

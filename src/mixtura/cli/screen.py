@@ -16,6 +16,7 @@ from mixtura.cli.models import MODEL, SUMMARY
 
 if TYPE_CHECKING:
     from mixtura.cli.models import Model
+    from mixtura.likelihood_ratio import LikelihoodRatioTest, SequentialTest
     from mixtura.mixture import Mixture
     from mixtura.moments import Array
     from mixtura.selection import Candidate, Selection
@@ -42,6 +43,14 @@ FIGURES: dict[str, Callable[[Candidate], str]] = {
     "steps": lambda one: str(one.steps),
     "status": lambda one: one.status,
 }
+TESTED: dict[str, Callable[[LikelihoodRatioTest], str]] = {
+    "K": lambda one: str(one.components),
+    "LRTS": lambda one: _figure(one.statistic),
+    "p-value": lambda one: f"{one.p_value:.{len(str(one.n_bootstrap + 1))}f}",
+    "replicates": lambda one: str(len(one.replicates)),
+    "irregular": lambda one: str(one.n_irregular),
+    "decision": lambda one: "rejected" if one.rejected else "not rejected",
+}
 WORDS = ("family", "mclust", "status")  # set from the left; figures from the right
 SPARED = ("steps", "loglik", "parameters")  # left out, in this order, where the terminal is narrow
 
@@ -54,9 +63,7 @@ def say(line: str = "") -> None:
 def show_fit(table: files.Table, selection: Selection, output: Path) -> None:
     """The data used, the ranked candidates, the chosen mixture, and where it is."""
     assert selection.best.mixture is not None
-    say(f"{len(table.rows):,} rows, {_several(len(table.columns), 'column')}: {_listing(table.columns)}")
-    if table.skipped:
-        say(f"skipped, not numeric: {_listing(table.skipped)}")
+    _show_data(table)
     say(f"\n{_ranking(selection)}\n")
     _show_candidates(selection)
     say(f"\n{_title(selection.best.mixture)}")
@@ -71,6 +78,34 @@ def show_model(model: Model) -> None:
     say(_title(model.mixture) + (f", fitted to {rows:,} rows" if isinstance(rows, int) else ""))
     say(", ".join([*_criteria(facts), _several(model.mixture.n_parameters, "parameter")]))
     _show_mixture(model.mixture, model.names, model.mixture.D)
+
+
+def show_tests(table: files.Table, tests: SequentialTest) -> None:
+    """The data used, each test in a line, and how many components they leave."""
+    _show_data(table)
+    lines = _table()
+    for name in TESTED:
+        lines.add_column(name, justify="left" if name == "decision" else "right")
+    for one in tests:
+        lines.add_row(*(figure(one) for figure in TESTED.values()))
+    say(f"\nK components against K + 1, family {tests.mixture.family.name} ({tests.mixture.family.code}), replicates drawn from K\n")
+    _console().print(lines)
+    say(f"\n{_outcome(tests)}")
+
+
+def _outcome(tests: SequentialTest) -> str:
+    last, level = tests[-1], f"at level {tests[-1].alpha:g}"
+    if tests.interrupted:
+        return f"interrupted: no number of components is settled {level}"
+    if tests.settled:
+        return f"{_several(tests.components, 'component')} {level}"
+    return f"at least {_several(tests.components, 'component')} {level}: {last.components} are rejected, and more were not tested"
+
+
+def _show_data(table: files.Table) -> None:
+    say(f"{len(table.rows):,} rows, {_several(len(table.columns), 'column')}: {_listing(table.columns)}")
+    if table.skipped:
+        say(f"skipped, not numeric: {_listing(table.skipped)}")
 
 
 def _show_candidates(selection: Selection) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
+from itertools import islice
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from mixtura.mixture import Mixture
 from mixtura.sources import ArraySource
 
 ALONE = 1.0  # seconds of replicates that this process computes before it asks what is left
+IN_HAND = 2  # replicates a process at a time: the next is there when one is done, and an interrupt leaves few behind
 WORTHWHILE = 3.0  # seconds of replicates left for which starting other processes, about a second, pays
 
 
@@ -104,10 +106,17 @@ class Workers:
 
         if self.executor is None:
             self.executor = ProcessPoolExecutor(self.n_jobs, initializer=_begin)
+
+        def hand_out(some: int) -> set[Future[Replicate]]:
+            return {self.executor.submit(experiment.replicate, number) for number in islice(ahead, some)}
+
+        ahead = iter(numbers)
         try:
-            waiting: list[Future[Replicate]] = [self.executor.submit(experiment.replicate, number) for number in numbers]
-            for one in as_completed(waiting):
-                yield one.result()
+            waiting = hand_out(IN_HAND * self.n_jobs)
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                waiting |= hand_out(len(done))
+                yield from (one.result() for one in done)
         except BrokenProcessPool as error:
             self.end(at_once=True)
             raise WorkerError(f"a process that computed replicates ended before its work: {error}; try fewer n_jobs, they may lack memory") from error

@@ -24,7 +24,7 @@ from mixtura.selection.candidate import is_regular
 from mixtura.sources import Source
 from mixtura.starting import FEW, candidates, check_distinct, from_responsibilities, labellings, short_runs
 
-TOGETHER = ((10, 12), (40, 12))  # steps that all candidates run together, and how many of them go on
+TOGETHER = ((10, 12), (10, 6), (30, 6))  # steps that all candidates run together, and how many of them go on
 FINALISTS = 3  # that climb to the end at most: the next one where the one before ended at a maximum that is not regular
 
 
