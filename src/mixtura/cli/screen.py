@@ -99,7 +99,7 @@ def _outcome(tests: SequentialTest) -> str:
         return f"interrupted: no number of components is settled {level}"
     if tests.settled:
         return f"{_several(tests.components, 'component')} {level}"
-    return f"at least {_several(tests.components, 'component')} {level}: {last.components} are rejected, and more were not tested"
+    return f"at least {_several(tests.components, 'component')} {level}: K = {last.components} is rejected, and no more was tested"
 
 
 def _show_data(table: files.Table) -> None:

@@ -17,7 +17,7 @@ from mixtura.likelihood_ratio.results import LikelihoodRatioTest, SequentialTest
 from mixtura.likelihood_ratio.search import Search
 from mixtura.randomness import generator_of
 from mixtura.regularisation import regularisation_of
-from mixtura.sources import Source
+from mixtura.sources import ArraySource, Source
 from mixtura.sources import open as open_source
 from mixtura.sources.arrays import n_threads
 
@@ -89,8 +89,9 @@ def likelihood_ratio_test(
     component split; then for K the K + 1 with two components merged. A replicate is not told the mixture that it was drawn from, as the data
     are not. `tol`, in nats per row, bounds what each fit has left to gain. Only regular maxima are looked for, at which each component holds D + 1
     rows and is nowhere flatter than a millionth of the data's variance: likelihoods of free covariances have no others that mean anything. A
-    replicate without such a maximum keeps its best one, counts as it is and is counted (`n_irregular`); such a maximum is high, so this
-    makes p larger, if anything. The same rule is used for the data, and SpuriousWarning tells of it there. All of this is the same in other units.
+    replicate for which none is found keeps its best maximum, counts as it is, and is counted (`n_irregular`). The same rule is used for the data,
+    where SpuriousWarning tells of it if the test rejects. Columns in other units change no p-value,
+    as far as the family is one to which they change nothing. Rows are taken as float64.
 
     `random_state` is anything that numpy.random.default_rng takes. Each replicate has a seed of its own, which depends on it, K and the number of
     the replicate: the bits are the same for any `n_jobs` (processes; None is one a processor), and a test alone gives the same as in a sequence.
@@ -121,7 +122,7 @@ def likelihood_ratio_test(
     checking.whole("max_iter", max_iter, 1, 1000)
     counts = _counts(n_components)
     jobs = n_threads(n_jobs)
-    source = open_source(data, n_jobs=n_jobs)
+    source = _precise(open_source(data, n_jobs=n_jobs))
     search = Search(family_of(family), regularisation_of(reg_covar), tol, max_iter)
     _check(source, counts[0])
     enough = [K for K in counts if source.n_rows >= _rows_needed(K, source.D)]
@@ -132,13 +133,8 @@ def likelihood_ratio_test(
     for test in tests:
         _warn(test)
     if interrupted:
-        last = tests[-1]
-        warnings.warn(
-            f"interrupted at {last.components} against {last.components + 1} components: {len(last.replicates)} of {n_bootstrap} replicates are "
-            "done; the p-value is theirs",
-            InterruptedWarning,
-            stacklevel=2,
-        )
+        done = {one.components: len(one.replicates) for one in tests}
+        warnings.warn(_interruption(counts, done, n_bootstrap), InterruptedWarning, stacklevel=2)
     return tests[0] if isinstance(n_components, int | np.integer) else SequentialTest(tuple(tests), interrupted)
 
 
@@ -181,7 +177,7 @@ class _Series:
     def _replicate(self, found: Comparison, done: list[Replicate]) -> None:
         """Adds each replicate to those done when it is."""
         null = found.null.mixture
-        experiment = Experiment(null, self.source.n_rows, self.source.dtype, self.search, self._seed(null.K, 1))
+        experiment = Experiment(null, self.source.n_rows, self.search, self._seed(null.K, 1))
         for one in self.workers.replicates(experiment, self.n_bootstrap):
             done.append(one)
             if self.on_progress is not None:
@@ -193,6 +189,13 @@ class _Series:
         replicates.flags.writeable = flags.flags.writeable = False
         K = found.null.mixture.K
         return LikelihoodRatioTest(K, found.null, found.alternative, found.statistic, replicates, flags, self.n_bootstrap, self.alpha)
+
+
+def _precise(source: Source) -> Source:
+    """The rows in float64: of float32 ones sums are too coarse for the difference of two."""
+    if isinstance(source, ArraySource) and source.dtype != np.float64:
+        return ArraySource(source.X.astype(np.float64), source.weights, source.columns, source.n_jobs)
+    return source
 
 
 def _counts(n_components: int | Iterable[int]) -> list[int]:
@@ -233,13 +236,22 @@ def _check(source: Source, K: int) -> None:
         raise DataError(f"column {name!r} holds one value: got no variance, expected some, which replicates could have; try leaving it out")
 
 
+def _interruption(counts: list[int], done: dict[int, int], n_bootstrap: int) -> str:
+    """What an interrupt came before."""
+    for K, number in done.items():
+        if number < n_bootstrap:
+            return f"interrupted at {K} against {K + 1} components: {number} of {n_bootstrap} replicates are done; the p-value is theirs"
+    K = counts[len(done)]
+    return f"interrupted before a replicate of {K} against {K + 1} components was done; the tests before it stand"
+
+
 def _warn(test: LikelihoodRatioTest) -> None:
     """Tells where the statistic of the data is less than it seems."""
     names = f"{test.components} against {test.components + 1} components"
-    if not test.data_regular:
+    if test.rejected and not test.data_regular:
         warnings.warn(
-            f"no regular maximum of {test.components + 1} components was found: in the test of {names} a few rows make a component of their own; "
-            "try a simpler family",
+            f"no regular maximum of {test.components + 1} components was found: what rejects in the test of {names} is a few rows that make a "
+            "component of their own; try a simpler family, or rows without them",
             SpuriousWarning,
             stacklevel=3,
         )

@@ -49,11 +49,10 @@ class Replicate(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """What replicates of one test have in common: the null, the shape and type of the data, how mixtures are fitted, where chance begins."""
+    """What replicates of one test have in common: the null, how many rows, how mixtures are fitted, where chance begins."""
 
     null: Mixture
     n_rows: int
-    dtype: np.dtype[Any]
     search: Search
     seed: np.random.SeedSequence
 
@@ -61,7 +60,7 @@ class Experiment:
         """The replicate of this number: what `seed.spawn` would give the one so far down the line begins it."""
         own = np.random.SeedSequence(self.seed.entropy, spawn_key=(*self.seed.spawn_key, number))
         generator = np.random.default_rng(own)
-        rows = self.null.sample(self.n_rows, generator)[0].astype(self.dtype, copy=False)
+        rows, _ = self.null.sample(self.n_rows, generator)
         found = compare(self.search, ArraySource(rows, n_jobs=1), self.null.K, generator)
         return Replicate(number, found.statistic, found.regular)
 
@@ -72,6 +71,7 @@ class Workers:
     def __init__(self, n_jobs: int):
         self.n_jobs = n_jobs
         self.executor: Any = None
+        self.in_hand: set[Future[Replicate]] = set()
 
     def __enter__(self) -> Workers:
         return self
@@ -81,9 +81,14 @@ class Workers:
 
     def end(self, at_once: bool) -> None:
         """Ends the processes; `at_once` with whatever they have in hand."""
-        if self.executor is not None:
-            self.executor.shutdown(wait=True, kill_workers=at_once)
-            self.executor = None
+        if self.executor is None:
+            return
+        # loky stumbles over work that is asked for but not yet handed out, which takes it a moment
+        patience = time.monotonic() + 1
+        while at_once and time.monotonic() < patience and not all(one.running() or one.done() for one in self.in_hand):
+            time.sleep(1e-3)
+        self.executor.shutdown(wait=True, kill_workers=at_once)
+        self.executor, self.in_hand = None, set()
 
     def replicates(self, experiment: Experiment, count: int) -> Iterator[Replicate]:
         """Replicates 0 to count - 1, each when it is done; some here first, the others elsewhere where that is quicker.
@@ -99,7 +104,7 @@ class Workers:
 
     def _worthwhile(self, spent: float, done: int, count: int) -> bool:
         """Whether other processes are there already, or what is left takes long enough to start them."""
-        return self.executor is not None or (spent > ALONE and spent / done * (count - done) > WORTHWHILE)
+        return self.executor is not None or (done > 0 and spent > ALONE and spent / done * (count - done) > WORTHWHILE)
 
     def _elsewhere(self, experiment: Experiment, numbers: range) -> Iterator[Replicate]:
         from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
@@ -107,19 +112,20 @@ class Workers:
         if self.executor is None:
             self.executor = ProcessPoolExecutor(self.n_jobs, initializer=_begin)
 
-        def hand_out(some: int) -> set[Future[Replicate]]:
-            return {self.executor.submit(experiment.replicate, number) for number in islice(ahead, some)}
-
         ahead = iter(numbers)
         try:
-            waiting = hand_out(IN_HAND * self.n_jobs)
-            while waiting:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                waiting |= hand_out(len(done))
+            while self._hand_out(experiment, ahead):
+                done, self.in_hand = wait(self.in_hand, return_when=FIRST_COMPLETED)
                 yield from (one.result() for one in done)
         except BrokenProcessPool as error:
             self.end(at_once=True)
             raise WorkerError(f"a process that computed replicates ended before its work: {error}; try fewer n_jobs, they may lack memory") from error
+
+    def _hand_out(self, experiment: Experiment, ahead: Iterator[int]) -> bool:
+        """Fills the hands up again; whether there is anything in them."""
+        for number in islice(ahead, IN_HAND * self.n_jobs - len(self.in_hand)):
+            self.in_hand.add(self.executor.submit(experiment.replicate, number))
+        return bool(self.in_hand)
 
 
 def _begin() -> None:

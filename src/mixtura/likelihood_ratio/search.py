@@ -25,7 +25,6 @@ from mixtura.sources import Source
 from mixtura.starting import FEW, candidates, check_distinct, from_responsibilities, labellings, short_runs
 
 TOGETHER = ((10, 12), (10, 6), (30, 6))  # steps that all candidates run together, and how many of them go on
-FINALISTS = 3  # that climb to the end at most: the next one where the one before ended at a maximum that is not regular
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +37,7 @@ class Search:
     max_iter: int
 
     def likeliest(self, scout: Scout, source: Source, K: int, more: list[Mixture], generator: np.random.Generator) -> Fit:
-        """The best regular maximum that the ordinary beginnings and `more` of them lead to; the best one of all where none is regular.
+        """The first regular maximum that the ordinary beginnings and `more` of them lead to, the most promising first; the best where none is.
 
         Raises DataError where there are fewer distinct rows than components.
         """
@@ -71,7 +70,7 @@ class Search:
             standing = together.run(responsibilities, steps).best(kept)
             responsibilities = standing.responsibilities
         scarce = ((responsibilities @ scout.weights) < scout.rows.shape[1] + 1).any(axis=1)
-        order = np.lexsort((np.arange(len(scarce)), scarce | standing.collapsed))[:FINALISTS]
+        order = np.argsort(scarce | standing.collapsed, kind="stable")
         weighted = (responsibilities[order] * scout.weights).swapaxes(1, 2)
         return [from_responsibilities(scout.rows, one, self.family, self.regularisation, together.reference) for one in weighted]
 
