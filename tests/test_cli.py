@@ -23,7 +23,7 @@ from mixtura.sources import files
 
 HERE = Path(__file__).parent
 FAITHFUL = HERE.parent / "examples" / "old_faithful.csv"
-COMMANDS = ("fit", "predict", "sample", "show")
+COMMANDS = ("fit", "predict", "sample", "show", "test")
 COMMANDS_OF_TYPER = typer.main.get_command(app).commands
 
 
