@@ -37,6 +37,7 @@ from mixtura.likelihood_ratio.search import Search
 from mixtura.regularisation import Floor
 from mixtura.scouting import Scout
 from mixtura.sources import ArraySource
+from mixtura.starting import labellings
 
 FAITHFUL = Path(__file__).parent.parent / "examples" / "old_faithful.csv"
 ROUNDING = 1e-9  # nats of a statistic, a difference of two sums of some hundred
@@ -140,6 +141,9 @@ def test_each_replicate_has_its_spawned_seed(two: SequentialTest) -> None:
     expected = compare(search, ArraySource(null.sample(120, generator)[0]), 2, generator)
     assert experiment.replicate(4) == (4, expected.statistic, expected.regular)
     assert experiment.replicate(3).statistic != expected.statistic
+    entropy = np.random.default_rng(0).integers(2**32, size=4).tolist()  # of the test itself, for K = 2
+    again = replicates.Experiment(null, 120, search, np.random.SeedSequence(entropy, spawn_key=(2, 1)))
+    assert [again.replicate(number).statistic for number in (0, 18)] == [two[1].replicates[number] for number in (0, 18)]
 
 
 def test_seeds_matter_and_repeat() -> None:
@@ -297,10 +301,12 @@ def test_an_interrupt_ends_the_other_processes(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(replicates, "ALONE", 0.0)
     monkeypatch.setattr(replicates, "WORTHWHILE", 0.0)
     started: list[Any] = []
+    endings: list[bool] = []
     end = replicates.Workers.end
 
     def ended(self: replicates.Workers, at_once: bool) -> None:
         if self.executor is not None:
+            endings.append(at_once)
             started.extend(self.executor._processes.values())
         end(self, at_once)
 
@@ -308,6 +314,7 @@ def test_an_interrupt_ends_the_other_processes(monkeypatch: pytest.MonkeyPatch) 
     with pytest.warns(InterruptedWarning):
         part = test_of(groups(60, 0.0), 1, "tied", n_jobs=2, on_progress=stop_at(6))
     assert len(part.replicates) >= 6
+    assert endings == [True]
     assert len(started) == 2 and not any(process.is_alive() for process in started)
 
 
@@ -317,6 +324,13 @@ def test_a_process_that_dies_is_told() -> None:
         with pytest.raises(WorkerError, match="ended before its work"):
             list(workers._elsewhere(fatal, range(3)))  # type: ignore[arg-type]
         assert workers.executor is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_the_other_processes_are_deaf_to_ctrl_c() -> None:
+    asked = types.SimpleNamespace(replicate=signal.getsignal)
+    with replicates.Workers(1) as workers:
+        assert list(workers._elsewhere(asked, range(signal.SIGINT, signal.SIGINT + 1))) == [signal.SIG_IGN]  # type: ignore[arg-type]
 
 
 def test_few_replicates_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,6 +406,16 @@ def test_replicates_without_a_regular_maximum_are_counted_and_kept() -> None:
     assert 0 < test.n_irregular < 99
     assert len(test.replicates) == 99 and np.isfinite(test.replicates).all()
     assert test.n_irregular == (~test.regular).sum()
+
+
+def test_finalists_with_too_few_rows_come_last() -> None:
+    generator, search, scarce = np.random.default_rng(0), Search(mixtura.families.family_of("full"), Floor(), 1e-6, 1000), []
+    for seed in range(6):
+        scout = Scout.of(ArraySource(groups(25, 0.0, seed)), generator)
+        finalists = search._far(scout, labellings(scout, 2, generator), 2, [])
+        scarce.append([bool((one.weights * 25 < 2 - 1e-9).any()) for one in finalists])
+    assert all(flags == sorted(flags) for flags in scarce)
+    assert any(True in flags and False in flags for flags in scarce)
 
 
 def test_max_iter_that_is_used_up_is_told() -> None:
