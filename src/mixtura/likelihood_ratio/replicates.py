@@ -139,4 +139,6 @@ def _begin() -> None:
 
 def one_thread() -> threadpool_limits:
     """NumPy's products by one thread: with more, processes get in each other's way, and the order of sums, which the bits tell, changes."""
+    import scipy.linalg  # noqa: F401  # SciPy's library counts its threads for itself, and only one that is loaded can be limited
+
     return threadpool_limits(limits=1, user_api="blas")
