@@ -25,7 +25,7 @@ from mixtura.sources import files
 
 HERE = Path(__file__).parent
 FAITHFUL = HERE.parent / "examples" / "old_faithful.csv"
-COMMANDS = ("fit", "select", "predict", "sample", "show")
+COMMANDS = ("fit", "select", "predict", "sample", "show", "test")
 COMMANDS_OF_TYPER = typer.main.get_command(app).commands
 
 

@@ -209,4 +209,4 @@ def test_what_a_task_raises_is_raised_and_ends_the_rest(threads: int, error: typ
 def test_cells_side_by_side_have_the_same_bits(n: int) -> None:
     X = overlapping(n, 2, 3, seed=9)
     one, many = (mixtura.select(X, range(1, 5), "all", random_state=0, n_jobs=jobs) for jobs in (1, 4))
-    assert [(c.components, c.family, c.bic, c.steps) for c in one.candidates] == [(c.components, c.family, c.bic, c.steps) for c in many.candidates]
+    assert [(c.components, c.family, c.bic, c.sweeps) for c in one.cells] == [(c.components, c.family, c.bic, c.sweeps) for c in many.cells]

@@ -18,6 +18,7 @@ from mixtura.statistics import Statistics
 
 if TYPE_CHECKING:
     from mixtura.estimators import BayesianGaussianMixture, GaussianMixture
+    from mixtura.likelihood_ratio import LikelihoodRatioTest, SequentialTest, likelihood_ratio_test
     from mixtura.selection import Selection, select
 
 __version__ = "0.1.0"
@@ -25,6 +26,9 @@ __version__ = "0.1.0"
 _LATER = {
     "BayesianGaussianMixture": "mixtura.estimators",
     "GaussianMixture": "mixtura.estimators",
+    "likelihood_ratio_test": "mixtura.likelihood_ratio",
+    "LikelihoodRatioTest": "mixtura.likelihood_ratio",
+    "SequentialTest": "mixtura.likelihood_ratio",
     "select": "mixtura.selection",
     "Selection": "mixtura.selection",
 }
@@ -43,8 +47,10 @@ __all__ = [
     "BayesianGaussianMixture",
     "Fit",
     "GaussianMixture",
+    "LikelihoodRatioTest",
     "Mixture",
     "Selection",
+    "SequentialTest",
     "Statistics",
     "Step",
     "adapt",
@@ -53,6 +59,7 @@ __all__ = [
     "fit",
     "gradients",
     "iterate",
+    "likelihood_ratio_test",
     "open",
     "rules",
     "select",

@@ -5,11 +5,13 @@ MixturaError
 ├── ParameterError (ValueError)         an argument or a mixture that makes no sense
 ├── MissingLibraryError (ImportError)   an optional library that was asked for is not installed
 ├── FileError (OSError)                 a file that cannot be found, read or written
-└── ModelFileError (FileError)          a model file that is damaged, foreign or does not fit the data
+├── ModelFileError (FileError)          a model file that is damaged, foreign or does not fit the data
+└── WorkerError (RuntimeError)          a process that worked for this one ended before its work
 MixturaWarning (UserWarning)
 ├── ConstantColumnWarning               a column holds one value; it fits, but tells nothing
 ├── RepairWarning                       a component collapsed and was repaired
-├── InterruptionWarning                 a selection was interrupted, and what was done by then is given
+├── InterruptionWarning                 a search or a test was interrupted, and what was done by then is given
+├── SpuriousWarning                     a likelihood has its maximum where a few rows make a component of their own
 └── ConvergenceWarning                  max_iter came before convergence
 """
 
@@ -38,6 +40,10 @@ class ModelFileError(FileError):
     """A model file is damaged, foreign, or does not fit the data."""
 
 
+class WorkerError(MixturaError, RuntimeError):
+    """A process that worked for this one ended before its work, as one does for which there is no memory."""
+
+
 class MixturaWarning(UserWarning):
     """The root of every warning that Mixtura gives itself."""
 
@@ -51,7 +57,11 @@ class RepairWarning(MixturaWarning):
 
 
 class InterruptionWarning(MixturaWarning):
-    """A selection was interrupted (Ctrl-C); what was done by then is given."""
+    """A search or a test was interrupted (Ctrl-C); what was done by then is given."""
+
+
+class SpuriousWarning(MixturaWarning):
+    """A likelihood has its maximum where a few rows make a component of their own, which says little of the population."""
 
 
 class ConvergenceWarning(MixturaWarning):

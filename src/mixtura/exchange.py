@@ -104,6 +104,15 @@ def _joined(mixture: Mixture, pair: NDArray[np.intp], one: Components, regularis
     return _of(family, weights, means, mixture.covariances if family.pooled else matrices, regularisation, reference)
 
 
+def twice(mixture: Mixture, k: int = -1) -> Mixture:
+    """The same distribution with component k (the heaviest) as two equal ones of half its weight."""
+    k = int(np.argmax(mixture.weights)) if k < 0 else k
+    weights = np.append(mixture.weights, mixture.weights[k] / 2)
+    weights[k] /= 2
+    covariances = mixture.covariances if mixture.family.pooled else np.concatenate([mixture.covariances, mixture.covariances[[k]]])
+    return Mixture.trusted(weights, np.vstack([mixture.means, mixture.means[k]]), covariances, mixture.family)
+
+
 def _mergers(components: Components, family: Family) -> tuple[NDArray[np.intp], Array, Components]:
     """All pairs (n, 2), what merging them costs, and what they become."""
     pairs = np.stack(np.triu_indices(len(components.weights), 1), axis=1)

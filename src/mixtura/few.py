@@ -26,6 +26,7 @@ from mixtura.sources import ArraySource
 from mixtura.statistics import Statistics
 
 TILE, WIDTH = 4, 512
+WIDER = 2.0  # than the whole is the wider of two halves with one centre; the other is as much narrower
 MOST = 2_000_000  # entries of the table of features, up to which rows are few
 
 
@@ -50,6 +51,28 @@ class Start(NamedTuple):
     def seen(cls, statistics: Statistics) -> Start:
         """The M-step of statistics with whole second moments."""
         return cls(statistics.counts, statistics.means, statistics.scatter)
+
+    @classmethod
+    def grown(cls, mixture: Mixture) -> list[Start]:
+        """One component more: each in turn split in two, side by side, and where volumes vary into a narrow and a wide one."""
+        K = mixture.K
+        each = np.arange(K)
+        values, vectors = np.linalg.eigh(mixture.matrices)
+        aside = vectors[:, :, -1] * np.sqrt(values[:, -1:]) / 2  # one half deviation along the longest axis
+        weights, means, matrices = (
+            np.repeat(np.concatenate([array, array[:1]])[None], K, axis=0) for array in (mixture.weights, mixture.means, mixture.matrices)
+        )
+        means[:, -1], matrices[:, -1] = mixture.means, mixture.matrices
+        weights[each, each] /= 2
+        weights[:, -1] = weights[each, each]
+        wider = matrices.copy()
+        wider[each, each] /= WIDER
+        wider[:, -1] *= WIDER
+        grown = [cls.of_parts(weights, means, wider)] if mixture.family.code[0] == "V" else []
+        means = means.copy()
+        means[each, each] -= aside
+        means[:, -1] += aside
+        return [cls.of_parts(weights, means, matrices), *grown]
 
     @classmethod
     def of_partitions(cls, rows: Array, weights: Array, labels: Labels, K: int) -> Start:

@@ -5,6 +5,7 @@ select   rows -> how the mixtures of a grid compare              telling   error
 predict  model, rows -> component and density of each row        options   what is typed, as values
 sample   model -> rows                                           searching the grid that fit and select ask for
 show     model -> its figures                                    models    the model file and its folder
+test     rows -> how many components they need
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import Annotated
 
 import typer
 
-from mixtura.cli import fit, predict, sample, select, show
+from mixtura.cli import fit, predict, sample, select, show, test
 from mixtura.cli.telling import plainly
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
-for command in (fit.fit, select.select, predict.predict, sample.sample, show.show):
+for command in (fit.fit, select.select, predict.predict, sample.sample, show.show, test.test):
     app.command()(plainly(command))
 
 

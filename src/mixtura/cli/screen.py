@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from mixtura.selection.figures import FIGURES, WORDS, figure, wanted
 
 if TYPE_CHECKING:
     from mixtura.cli.models import Model
+    from mixtura.likelihood_ratio import LikelihoodRatioTest, SequentialTest
     from mixtura.mixture import Mixture
     from mixtura.moments import Array
     from mixtura.selection import Candidate, Selection
@@ -36,6 +37,14 @@ DIGITS = 3  # significant ones of the smallest deviation in a line
 
 CALLED = {**TITLES, "held_out": "held-out log density per row"}
 SPARED = ("sweeps", "loglik", "ICL", "parameters", "rows", "AIC", "mclust")  # left out, in this order, where the terminal is narrow
+TESTED: dict[str, Callable[[LikelihoodRatioTest], str]] = {
+    "K": lambda one: str(one.components),
+    "LRTS": lambda one: figure(one.statistic),
+    "p-value": lambda one: f"{one.p_value:.{len(str(one.n_bootstrap + 1))}f}",
+    "replicates": lambda one: str(len(one.replicates)),
+    "irregular": lambda one: str(one.n_irregular),
+    "decision": lambda one: "rejected" if one.rejected else "not rejected",
+}
 
 
 def say(line: str = "") -> None:
@@ -83,6 +92,28 @@ def show_model(model: Model) -> None:
     say(_title(model.mixture) + (f", fitted to {rows:,} rows" if isinstance(rows, int) else ""))
     say(", ".join([*_criteria(facts), _several(model.mixture.n_parameters, "parameter")]))
     _show_mixture(model.mixture, model.names, model.mixture.D)
+
+
+def show_tests(table: files.Table, tests: SequentialTest) -> None:
+    """The data used, each test in a line, and how many components they leave."""
+    _show_data(table)
+    lines = _table()
+    for name in TESTED:
+        lines.add_column(name, justify="left" if name == "decision" else "right")
+    for one in tests:
+        lines.add_row(*(told(one) for told in TESTED.values()))
+    say(f"\nK components against K + 1, family {tests.mixture.family.name} ({tests.mixture.family.code}), replicates drawn from K\n")
+    _console().print(lines)
+    say(f"\n{_outcome(tests)}")
+
+
+def _outcome(tests: SequentialTest) -> str:
+    last, level = tests[-1], f"at level {tests[-1].alpha:g}"
+    if tests.interrupted:
+        return f"interrupted: no number of components is settled {level}"
+    if tests.settled:
+        return f"{_several(tests.components, 'component')} {level}"
+    return f"at least {_several(tests.components, 'component')} {level}: K = {last.components} is rejected, and no more was tested"
 
 
 def _show_candidates(selection: Selection) -> None:

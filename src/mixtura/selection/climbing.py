@@ -16,6 +16,7 @@ from mixtura.families import Family
 from mixtura.few import Few, Start
 from mixtura.fitting import Fit, Step, fit, sweep
 from mixtura.kernels.climb import Standings
+from mixtura.kernels.expanded import FULL, features
 from mixtura.mixture import Mixture
 from mixtura.moments import MATRIX
 from mixtura.regularisation import Floor, Regularisation, Ridge
@@ -24,11 +25,12 @@ from mixtura.rules.maximising import maximise
 from mixtura.scouting import Scout
 from mixtura.selection.candidate import is_regular
 from mixtura.sources import ArraySource, Source
-from mixtura.starting import short_runs
+from mixtura.starting import FEW, short_runs
 from mixtura.statistics import Statistics
 from mixtura.stopping import remaining_gain
 
 TRIED = ((8, 12), (20, 4))  # steps that starts take, and how many of them go on; the last ones climb to the top
+DRAWS, CHEAP = 100, 1_200_000  # of k-means++ at most, each for every family; draws by rows, components and features
 NEAR = 100  # accelerated steps that tell the best of the last ones
 ROUNDING = 1e-9  # nats per row: what two ways to the same top may differ by
 
@@ -78,6 +80,14 @@ class Climber(ABC):
         """The fit from here."""
         found = fit(self.source, begin, self.rule, tol=self.tol, max_steps=self.max_iter, on_step=tell)
         return Found(found, sweep(found.mixture, self.scout.source, moment=MATRIX))
+
+    def partitions(self, K: int, generator: np.random.Generator) -> Start | None:
+        """Hard partitions of the scout's rows as starts; None where there are fewer rows than components."""
+        rows = self.scout.rows
+        if len(rows) < K:
+            return None
+        draws = max(FEW, min(DRAWS, CHEAP // (len(rows) * K * features(FULL, self.source.D)))) if self.together else FEW
+        return Start.of_partitions(rows, self.scout.weights, self.scout.labellings(K, draws, generator), K)
 
     def mixture_of(self, family: Family, starts: Start, m: int) -> Mixture:
         """The M-step of start m."""

@@ -15,11 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mixtura.exchange import merged
+from mixtura.exchange import merged, twice
 from mixtura.families import Family
 from mixtura.few import Start
 from mixtura.fitting import Fit, Step
-from mixtura.kernels.expanded import FULL, features
 from mixtura.mixture import Mixture
 from mixtura.regularisation import Regularisation
 from mixtura.rules import Rule
@@ -28,14 +27,11 @@ from mixtura.selection.candidate import Candidate, candidate_of, is_regular, unf
 from mixtura.selection.climbing import Climber, Found, climber_of
 from mixtura.selection.order import run_in_order
 from mixtura.sources import Source
-from mixtura.starting import FEW
 from mixtura.statistics import Statistics
 
 ROUNDING = 1e-12  # nats per row: falls below it are none
 MERGERS = 3  # of one component more that are tried in each cell
-DRAWS, CHEAP = 100, 1_200_000  # of k-means++ at most, each for every family; draws by rows, components and features
 HOPE = 0.02  # nats per row that more than a few steps of EM may still gain
-WIDER = 2.0  # than the whole is the wider of two halves with one centre; the other is as much narrower
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,13 +98,6 @@ class Grid:
         """How a mixture is found from starts: it depends on the rows."""
         return climber_of(self.scout, self.source, self.rule, self.regularisation, self.tol, self.max_iter)
 
-    def partitions(self, K: int) -> Start | None:
-        """Hard partitions of the scout's rows as starts; None where there are fewer rows than components."""
-        if len(self.scout.rows) < K:
-            return None
-        draws = max(FEW, min(DRAWS, CHEAP // (len(self.scout.rows) * K * features(FULL, self.source.D)))) if self.climber.together else FEW
-        return Start.of_partitions(self.scout.rows, self.scout.weights, self.scout.labellings(K, draws, self.generator), K)
-
 
 class _Filling:
     """Two turns through one grid: few components before many and special families before general ones; then again, for what later ones found."""
@@ -116,7 +105,7 @@ class _Filling:
     def __init__(self, grid: Grid, counts: Sequence[int], families: Sequence[Family], on_progress: Tell):
         self.grid, self.climber, self.on_progress = grid, grid.climber, on_progress
         self.families = {family.name: family for family in families}
-        self.partitions = {K: grid.partitions(K) for K in counts}
+        self.partitions = {K: grid.climber.partitions(K, grid.generator) for K in counts}
         self.keys: list[Key] = [(K, name) for K in counts for name in self.families]
         self.place = {key: number for number, key in enumerate(self.keys) if self.partitions[key[0]] is not None}
         self.first: Cells = {}
@@ -167,7 +156,7 @@ class _Filling:
         starts = [partitions, *map(Start.of, _most_general(nested))]
         starts += [Start.seen(cell.seen) for cell in beside if cell.regular and not family.nests(cell.mixture.family)]
         if (fewer := before.get((K - 1, family.name))) is not None:
-            starts += _grown(fewer.mixture)
+            starts += Start.grown(fewer.mixture)
         found = self._cell(self.climber.best(family, Start.together(starts), self._worth(family, fewer), self._teller(key)))
         return self._no_worse(found, _best_of(before, family))
 
@@ -186,7 +175,7 @@ class _Filling:
         news = {other: cell for other, cell in about.items() if cell.regular and not self._was_seen(other, key, cell)}
         starts = [Start.seen(cell.seen) for (k, _), cell in news.items() if k == K]
         if (fewer := news.get((K - 1, name))) is not None:
-            starts += _grown(fewer.mixture)
+            starts += Start.grown(fewer.mixture)
         if (more := news.get((K + 1, name))) is not None:
             starts += map(Start.of, merged(more.mixture, grid.regularisation, grid.scout.reference(family.moment), MERGERS))
         if starts and (better := self.climber.better(family, Start.together(starts), own.seen.mean_log_likelihood - HOPE)) is not None:
@@ -204,7 +193,7 @@ class _Filling:
         mixture = cell.mixture
         if best is None or cell.fit.log_likelihood >= best.log_likelihood - ROUNDING:
             return cell
-        same = _twice(best.mixture) if best.mixture.K < mixture.K else best.mixture.to_family(mixture.family)
+        same = twice(best.mixture) if best.mixture.K < mixture.K else best.mixture.to_family(mixture.family)
         return self._cell(self.climber.climb(same))
 
     def _cell(self, found: Found) -> Cell:
@@ -227,34 +216,3 @@ def _most_general(mixtures: list[Mixture]) -> list[Mixture]:
     """Those whose family no other one's nests: the others were starts of these already."""
     families = [mixture.family for mixture in mixtures]
     return [one for one in mixtures if not any(other.nests(one.family) for other in families if other is not one.family)]
-
-
-def _grown(mixture: Mixture) -> list[Start]:
-    """One component more: each in turn split in two, side by side, and where volumes vary into a narrow and a wide one."""
-    K = mixture.K
-    each = np.arange(K)
-    values, vectors = np.linalg.eigh(mixture.matrices)
-    aside = vectors[:, :, -1] * np.sqrt(values[:, -1:]) / 2  # one half deviation along the longest axis
-    weights, means, matrices = (
-        np.repeat(np.concatenate([array, array[:1]])[None], K, axis=0) for array in (mixture.weights, mixture.means, mixture.matrices)
-    )
-    means[:, -1], matrices[:, -1] = mixture.means, mixture.matrices
-    weights[each, each] /= 2
-    weights[:, -1] = weights[each, each]
-    wider = matrices.copy()
-    wider[each, each] /= WIDER
-    wider[:, -1] *= WIDER
-    grown = [Start.of_parts(weights, means, wider)] if mixture.family.code[0] == "V" else []
-    means = means.copy()
-    means[each, each] -= aside
-    means[:, -1] += aside
-    return [Start.of_parts(weights, means, matrices), *grown]
-
-
-def _twice(mixture: Mixture, k: int = -1) -> Mixture:
-    """The same distribution with component k (the heaviest) as two equal ones of half its weight."""
-    k = int(np.argmax(mixture.weights)) if k < 0 else k
-    weights = np.append(mixture.weights, mixture.weights[k] / 2)
-    weights[k] /= 2
-    covariances = mixture.covariances if mixture.family.pooled else np.concatenate([mixture.covariances, mixture.covariances[[k]]])
-    return Mixture.trusted(weights, np.vstack([mixture.means, mixture.means[k]]), covariances, mixture.family)

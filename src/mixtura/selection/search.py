@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mixtura.exchange import twice
 from mixtura.families import Family
 from mixtura.fitting import Fit, Step, fit
 from mixtura.mixture import Mixture
@@ -20,7 +21,7 @@ from mixtura.rules.maximising import split
 from mixtura.scouting import Scout
 from mixtura.selection.candidate import Candidate, candidate_of
 from mixtura.selection.criteria import Cell, held_out, price_of
-from mixtura.selection.grid import ROUNDING, Filled, Grid, Progress, _twice
+from mixtura.selection.grid import ROUNDING, Filled, Grid, Progress
 from mixtura.selection.selection import ranked
 from mixtura.sources import Source
 from mixtura.starting import short_runs
@@ -128,8 +129,8 @@ class Search:
         assert contained.mixture is not None
         begun = time.perf_counter()
         mixture = contained.mixture.to_family(one.family)
-        same = mixture if mixture.K == one.components else _twice(mixture)
-        divided = [split(_twice(mixture, k), into=mixture.K, heaviest=k) for k in range(mixture.K)] if mixture.K < one.components else [same]
+        same = mixture if mixture.K == one.components else twice(mixture)
+        divided = [split(twice(mixture, k), into=mixture.K, heaviest=k) for k in range(mixture.K)] if mixture.K < one.components else [same]
         result = self._fit(self.source, short_runs(divided, self.source, self.how.regularisation), None)
         if result.log_likelihood < contained.log_likelihood / self.source.profile.weight:
             result = self._fit(self.source, same, None)

@@ -1,0 +1,107 @@
+"""`mixtura test`: K components against K + 1, one test after the other, until K are enough."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from mixtura.likelihood_ratio import BootstrapProgress
+
+INTERRUPTED = 130
+PATIENCE = 10.0  # seconds between two plain lines of one test
+
+
+def test(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Rows to test: CSV (any delimiter), Parquet, Feather or NPY.", show_default=False)],
+    columns: Annotated[str | None, typer.Option(help="Columns to use, as a,b,c; all numeric ones where not given.", show_default=False)] = None,
+    components: Annotated[str, typer.Option(help="Successive numbers K to test against K + 1: 1:9, or 2 alone.")] = "1:9",
+    family: Annotated[str, typer.Option(help="Covariance family, as full or mclust's VVV.")] = "full",
+    replicates: Annotated[int, typer.Option(min=1, help="Samples drawn from each null.")] = 999,
+    alpha: Annotated[float, typer.Option(help="Go on while the p-value is at most this.")] = 0.05,
+    tol: Annotated[float, typer.Option(help="Stop a fit when it has less than this left to gain, in nats per row.")] = 1e-6,
+    max_iter: Annotated[int, typer.Option(min=1, help="Stop a fit after this many steps.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Where chance begins: the same seed gives the same p-values.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Processors to use; all of them where not given.", show_default=False)] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress, and print the number of components alone.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, the replicates' statistics too, and no table.")] = False,
+) -> None:
+    """Test how many components a Gaussian mixture of these rows needs.
+
+    K components are tested against K + 1 by the parametric bootstrap of the
+    likelihood ratio, K rising until the p-value exceeds alpha. Ctrl-C shows
+    what is done by then.
+    """
+    from mixtura import storage
+    from mixtura.cli import models, options, screen
+    from mixtura.likelihood_ratio import likelihood_ratio_test
+    from mixtura.sources import ArraySource, files
+
+    counts = options.components(components)
+    table = files.read(data, None if columns is None else options.names(columns))
+    source = ArraySource(table.rows, columns=table.columns, n_jobs=threads)
+    choices: dict[str, Any] = {"n_bootstrap": replicates, "alpha": alpha, "tol": tol, "max_iter": max_iter, "random_state": seed}
+    with _progress(shown=not quiet) as tell:
+        tests = likelihood_ratio_test(source, counts, family, **choices, n_jobs=threads, on_progress=tell)
+    if json:
+        where = {"path": str(data), "n_rows": len(table.rows), "columns": table.columns, "skipped": table.skipped}
+        settings = {"n_components": counts, "family": family, **choices}
+        print(storage.as_json({"data": where, **tests.to_dict(), "settings": settings, "versions": models.versions()}))
+    elif quiet:
+        print(tests.components)
+    else:
+        screen.show_tests(table, tests)
+    if tests.interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+@contextmanager
+def _progress(shown: bool) -> Iterator[Callable[[BootstrapProgress], None] | None]:
+    """Something to call after each replicate: a bar on a terminal, plain lines elsewhere, None where nothing is to be shown."""
+    if not shown:
+        yield None
+    elif sys.stderr.isatty():
+        with _bar() as tell:
+            yield tell
+    else:
+        yield _lines()
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[BootstrapProgress], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bars:
+        tasks: dict[int, Any] = {}
+
+        def tell(at: BootstrapProgress) -> None:
+            if at.components not in tasks:
+                tasks[at.components] = bars.add_task(_name(at), total=at.n_bootstrap)
+            bars.update(tasks[at.components], completed=at.done)
+
+        yield tell
+
+
+def _lines() -> Callable[[BootstrapProgress], None]:
+    """One line when a test is done, and now and then one while it runs."""
+    told = time.monotonic()
+
+    def tell(at: BootstrapProgress) -> None:
+        nonlocal told
+        if at.done == at.n_bootstrap or time.monotonic() - told > PATIENCE:
+            print(f"{_name(at)}: {at.done}/{at.n_bootstrap} replicates", file=sys.stderr, flush=True)
+            told = time.monotonic()
+
+    return tell
+
+
+def _name(at: BootstrapProgress) -> str:
+    return f"{at.components} against {at.components + 1}"
