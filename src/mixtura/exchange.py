@@ -69,9 +69,9 @@ def promise(step: Step) -> tuple[bool, float]:
 
 
 def exchanges(mixture: Mixture, scout: Scout) -> list[Exchange]:
-    """For every component that a cut divides: its split, with the cheapest merger of two others."""
+    """For every component that a cut divides: its split, with the cheapest merger of two others. None of factors: pairs would be D x D."""
     K, family = mixture.K, mixture.family
-    if K < LEAST or (K * mixture.D) ** 2 > TABLE:
+    if K < LEAST or (K * mixture.D) ** 2 > TABLE or family.n_factors:
         return []
     pairs, costs, merged = _mergers(Components(mixture.weights, mixture.means, mixture.matrices), family)
     order = np.argsort(costs, kind="stable")

@@ -63,7 +63,7 @@ class Scout:
 
     def reference(self, moment: Moment) -> Array:
         """The covariance of the rows: what a floor is relative to."""
-        return sums(self.rows, self.weights[:, None], moment, pooled=False).data_covariance
+        return sums(self.rows, self.weights[:, None], moment.reference, pooled=False).data_covariance
 
     def labellings(self, K: int, draws: int, generator: np.random.Generator) -> Labels:
         """Partitions of the distinct rows into K parts, one a row of labels: the Ward cut, where there is a tree, and `draws` of k-means++."""

@@ -23,7 +23,7 @@ from mixtura.rules.maximising import maximise, split
 from mixtura.scouting import Labels, Scout
 from mixtura.selection.candidate import Candidate, candidate_of, is_regular, unfitted
 from mixtura.sources import Source
-from mixtura.starting import candidates, labellings, short_runs
+from mixtura.starting import candidates, labellings, like, short_runs
 from mixtura.statistics import Statistics
 
 ROUNDING = 1e-12  # nats per row: falls below it are none
@@ -94,7 +94,7 @@ class Grid:
         beside = [cell for (k, _), cell in done.items() if k == K]
         nested = [cell.fit.mixture for cell in beside if family.nests(cell.fit.mixture.family)]
         starts = candidates(self.scout, labels, K, family, self.regularisation)
-        starts += [mixture.to_family(family) for mixture in _most_general(nested)]
+        starts += [self._within(mixture, family) for mixture in _most_general(nested)]
         starts += [self._like(cell, family) for cell in beside if cell.regular and not family.nests(cell.fit.mixture.family)]
         if (fewer := done.get((K - 1, family.name))) is not None:
             starts += _grown(fewer.fit.mixture)
@@ -108,7 +108,7 @@ class Grid:
         starts = [self._like(cell, family) for (k, name), cell in later.items() if k == K and name != family.name]
         if (fewer := later.get((K - 1, family.name))) is not None:
             starts += _grown(fewer.fit.mixture)
-        if (more := later.get((K + 1, family.name))) is not None:
+        if (more := later.get((K + 1, family.name))) is not None and not family.n_factors:
             starts.append(merge(more.fit.mixture, self.regularisation, self.scout.reference(family.moment)))
         if starts:
             begin = self._best_of(starts)
@@ -143,12 +143,21 @@ class Grid:
         return _Cell(found, is_regular(found.best, self.source.profile.rows), self._seen(found.mixture), number)
 
     def _seen(self, mixture: Mixture) -> Statistics:
-        """Its statistics on the scout's rows, whole second moments: what any other family needs to take over its components."""
-        return sweep(mixture, self.scout.source, moment=MATRIX)
+        """Its statistics on the scout's rows, whole second moments: what any other family needs to take over its components.
+
+        Factors make no whole ones.
+        """
+        return sweep(mixture, self.scout.source, moment=None if mixture.family.n_factors else MATRIX)
+
+    def _within(self, mixture: Mixture, family: Family) -> Mixture:
+        """The mixture as one of this more general family; with more factors, found anew, for loadings of zero would stay so."""
+        return like(mixture, family, self.scout, self.regularisation) if family.n_factors else mixture.to_family(family)
 
     def _like(self, cell: _Cell, family: Family) -> Mixture:
         """The mixture of this family for another's posteriors."""
         seen = cell.seen
+        if seen.moment is not MATRIX or family.n_factors:
+            return like(cell.fit.mixture, family, self.scout, self.regularisation)
         kept = family.moment.keep(seen.scatter)
         moved = replace(seen, moment=family.moment, pooled=family.pooled, pivots=seen.means, first=np.zeros_like(seen.first))
         return maximise(family, replace(moved, second=kept.sum(axis=0) if family.pooled else kept), self.regularisation)[0]
