@@ -16,7 +16,6 @@ analysers", Neural Computation 11, 443-482, appendix C). It raises the likelihoo
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import NoReturn
 
 import numpy as np
@@ -79,6 +78,7 @@ class Factors(Moment):
             raise ParameterError(f"too many factors: got {self.q} for {D} column{'s' * (D > 1)}, expected fewer factors than columns; {few}")
 
     def product(self, a: Array, b: Array) -> Array:
+        """What is kept of (ab' + ba') / 2 for each component's vectors (K, D)."""
         return np.concatenate([self._projected(a, b) / 2 + self._projected(b, a) / 2, (a * b)[..., None]], axis=-1)
 
     def _projected(self, a: Array, b: Array) -> Array:
@@ -92,6 +92,7 @@ class Factors(Moment):
         return self.projections
 
     def rescale(self, second: Array, scale: Array) -> Array:
+        """The covariance or second moment of S x, S = diag(scale), with loadings or projections of the same factors."""
         return np.asarray(second * np.concatenate([np.repeat(scale[:, None], self.q, axis=1), scale[:, None] ** 2], axis=1))
 
     def rescaled(self, scale: Array) -> Moment:
@@ -99,19 +100,24 @@ class Factors(Moment):
         return Factors(self.q, self.isotropic, None if self.projections is None else self.projections / scale)
 
     def keep(self, matrices: Array) -> Array:
+        """S beta' and the diagonal of second moments S (K, D, D)."""
         projected = np.einsum("kij,kqj->kiq", matrices, self._beta)
         return np.concatenate([projected, np.diagonal(matrices, axis1=-2, axis2=-1)[..., None]], axis=-1)
 
     def divisor(self, D: int) -> int:
+        """1."""
         return 1
 
     def rows_of_dof(self, dof: float, D: int) -> float:
+        """Raises ParameterError: no prior is conjugate."""
         self._refuse("a prior")
 
     def log_determinants(self, whiteners: Array) -> Array:
+        """log det U of whiteners (K, D, D)."""
         return MATRIX.log_determinants(whiteners)
 
     def trace_of_product(self, whiteners: Array, second: Array) -> Array:
+        """Raises ParameterError: what is kept of second moments does not tell."""
         self._refuse("traces of parts of second moments")
 
     def n_parameters(self, D: int) -> int:
@@ -120,10 +126,12 @@ class Factors(Moment):
         return min(D * self.q - self.q * (self.q - 1) // 2 + noise, D * (D + 1) // 2)
 
     def matrices(self, covariances: Array, D: int) -> Array:
+        """A A' + Psi."""
         A, noise = covariances[..., :-1], covariances[..., -1]
         return np.asarray(A @ A.swapaxes(-1, -2) + noise[..., None] * np.eye(D))
 
     def variances(self, covariances: Array, D: int) -> Array:
+        """Their diagonal, without them."""
         return np.asarray((covariances[..., :-1] ** 2).sum(axis=-1) + covariances[..., -1])
 
     def whiteners(self, covariances: Array, D: int) -> Array:
@@ -192,9 +200,9 @@ class Factors(Moment):
 
     def _widest(self, roots: Array) -> Array:
         """The loadings (D, q) of rows that are centred, standardised, and roots of shares: C'C is their covariance."""
-        n, D = roots.shape
+        D = roots.shape[1]
         total, width = float((roots**2).sum()), min(self.q + OVERSAMPLED, D)
-        basis = np.linalg.qr(np.random.default_rng(0).standard_normal((D, width)))[0]  # noqa: NPY002 (always the same: nothing is left to chance)
+        basis = np.linalg.qr(np.random.default_rng(0).standard_normal((D, width)))[0]  # the same every time
         for _ in range(POWERS):
             basis = np.linalg.qr(roots.T @ (roots @ basis))[0]
         _, wide, turned = np.linalg.svd(roots @ basis, full_matrices=False)
@@ -214,9 +222,11 @@ class Factors(Moment):
         return covariances, np.asarray(low.any(axis=-1))
 
     def add_to_diagonal(self, covariances: Array, value: float) -> Array:
+        """More noise."""
         return packed(covariances[..., :-1], covariances[..., -1] + value)
 
     def gradient(self, covariances: Array, scatter: Array, D: int) -> Array:
+        """Raises ParameterError: it has none by what is kept."""
         self._refuse("gradients by its covariances")
 
     def to_coordinates(self, covariances: Array) -> Array:
@@ -224,9 +234,11 @@ class Factors(Moment):
         return packed(covariances[..., :-1], np.log(covariances[..., -1]) / 2)
 
     def from_coordinates(self, coordinates: Array) -> Array:
+        """The covariances at these coordinates, wherever they are; of different noises where there is one, the mean of their logarithms."""
         return packed(coordinates[..., :-1], np.exp(2 * self._levelled(coordinates[..., -1])))
 
     def pullback(self, covariances: Array, gradient: Array) -> Array:
+        """Raises ParameterError, as `gradient`."""
         self._refuse("gradients by its covariances")
 
     def _refuse(self, what: str) -> NoReturn:

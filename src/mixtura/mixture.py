@@ -20,10 +20,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixtura import storage
 from mixtura.errors import DataError, ModelFileError, ParameterError
+from mixtura.factors import Factors, packed
 from mixtura.families import Family, family_of
 from mixtura.frame import Frame
 from mixtura.kernels import Analysers, Answers, AnyGaussians, Gaussians
-from mixtura.factors import Factors, packed
 from mixtura.moments import MATRIX, Array
 from mixtura.randomness import generator_of
 from mixtura.sources import Block, Source
@@ -137,7 +137,8 @@ class Mixture:
         A, Psi = _numbers("loadings", loadings), _numbers("noise", noise)
         if A.ndim != 3 or Psi.shape not in (A.shape[:2], A.shape[:1]):
             raise ParameterError(
-                f"loadings and noise do not fit: got shapes {A.shape} and {Psi.shape}, expected (K, D, q), and (K, D) or (K,); try one A and Psi a component"
+                f"loadings and noise do not fit: got shapes {A.shape} and {Psi.shape}, expected (K, D, q), and (K, D) or (K,); "
+                "try one of each for every component"
             )
         kind = "factor" if Psi.ndim == 2 else "ppca"
         return cls(weights, means, packed(A, np.broadcast_to(Psi.reshape(len(A), -1), A.shape[:2])), family_of(kind, A.shape[2]))

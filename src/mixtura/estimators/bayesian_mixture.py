@@ -13,7 +13,7 @@ from mixtura.estimators.base import MixtureEstimator
 from mixtura.estimators.given import Given
 from mixtura.families import Family
 from mixtura.fitting import Step
-from mixtura.kernels import Gaussians
+from mixtura.kernels import AnyGaussians
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 from mixtura.regularisation import Regularisation, Ridge
@@ -209,7 +209,7 @@ class BayesianGaussianMixture(MixtureEstimator):
         return objective * self._weight - K * (of_precisions + of_means) - prior.proportions.log_constant - of_rows
 
     @property
-    def _gaussians(self) -> Gaussians:
+    def _gaussians(self) -> AnyGaussians:
         return self._posterior.gaussians(self.mixture_)
 
     @property

@@ -66,7 +66,8 @@ class GaussianMixture(MixtureEstimator):
     Attributes: `weights_` (K,), `means_` (K, D), in the columns' units; `covariances_` and `precisions_`: full (K, D, D), tied (D, D), diag
     (K, D), spherical (K,), tied_diag (D,), tied_spherical (); `precisions_cholesky_` of the same shape, upper triangular P with
     precision = P P', or its root; `loadings_` (K, D, q) and `noise_` (K, D), for ppca (K,), where Sigma_k = A_k A_k' + Psi_k, and the four
-    before then (K, D, D), made when they are asked for; `converged_`, `n_iter_`, `lower_bound_`, `lower_bounds_`; `n_features_in_`, `feature_names_in_`;
+    before then (K, D, D), made when they are asked for; `converged_`, `n_iter_`, `lower_bound_`, `lower_bounds_`; `n_features_in_`,
+    `feature_names_in_`;
     `mixture_` (mixtura.Mixture), `history_` (History), `stream_` where `partial_fit` was used.
 
     Raises ParameterError for a parameter that makes no sense and DataError for rows that cannot be fitted; both are ValueErrors. Warns

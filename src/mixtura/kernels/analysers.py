@@ -16,9 +16,6 @@ from mixtura.kernels.passes import HALF_LOG_TWO_PI, SCRATCH, Form, Pass, whole_t
 from mixtura.moments import Array, Moment
 from mixtura.statistics import Statistics
 
-PANEL_BYTES = 400_000  # rows and whitened rows of a panel share a core's cache with a component's loadings
-PANEL_ROWS = (32, 128)  # of float64: fewer load the loadings more often than they use them
-
 
 class Analysers(NamedTuple):
     """A mixture of factor analysers as the kernels want it: log weights (K,), means (K, D), covariances (K, D, q + 1) of that moment."""
@@ -85,12 +82,6 @@ class FactorPlan(Pass):
         shapes = ((2 * K, padded + TILE), (K * padded, factors))
         arguments = (*(np.ascontiguousarray(array, dtype=kind) for array in arrays), HIDDEN[kind])
         return Form(projected.run, arguments, self._panel_rows(room), room, shapes, FactorPlan._read)
-
-    def _panel_rows(self, room: int) -> int:
-        """Rows per panel, in whole pairs of registers."""
-        least, most = (rows * 8 // self.dtype.itemsize for rows in PANEL_ROWS)
-        fitting = PANEL_BYTES // (room * self.dtype.itemsize)
-        return int(min(max(fitting, least), most) // (2 * self.step) * (2 * self.step))
 
     def _read(self, tables: list[Array]) -> tuple[Array, Array, Array, Array]:
         """Counts, pivots, first and second moments, which the kernel sums in whitened columns."""

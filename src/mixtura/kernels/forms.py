@@ -6,7 +6,6 @@ faster one and loses less than the guard allows; otherwise the centred form, whi
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -23,8 +22,6 @@ from mixtura.statistics import Statistics
 
 EPSILON = {np.dtype(kind): float(np.finfo(kind).eps) for kind in (np.float64, np.float32)}
 GUARD = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4}  # nats that a logit may lose (DESIGN: numerical rules)
-PANEL_BYTES = 800_000  # features and logits of a panel share a core's L2 cache with the sums
-PANEL_ROWS = (128, 256)  # of float64: fewer leave the sums' own traffic exposed, more leave the cache
 # measured ns on one core with 512-bit registers, float64; only their ratios decide
 EXPANDED_NS, FEATURE_NS = 0.040, 0.13  # per feature and component in each product; per feature built
 CENTRED_NS, COLUMN_NS = 0.042, 0.33  # per entry of the tiled triangle in each product; per column centred
@@ -170,12 +167,6 @@ class Plan(Pass):
     def _paired(self, U: Array) -> Array:
         """One U for each component."""
         return U if len(U) == self.K else np.repeat(U, self.K, axis=0)
-
-    def _panel_rows(self, rows_of_table: int) -> int:
-        """Rows per panel: as many as let the panel stay in L2, in whole pairs of registers."""
-        least, most = (rows * 8 // self.dtype.itemsize for rows in PANEL_ROWS)
-        fitting = PANEL_BYTES // (rows_of_table * self.dtype.itemsize)
-        return int(min(max(fitting, least), most) // (2 * self.step) * (2 * self.step))
 
     def _expanded(self) -> Form:
         """H, packed by groups of components: <H_k, phi(z)> is the logit, less the quadratic term in the linear order."""

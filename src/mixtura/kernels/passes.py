@@ -19,6 +19,8 @@ from mixtura.moments import Array, Moment
 from mixtura.statistics import Statistics
 
 NEGLIGIBLE = 1e-12  # of a row: what all posteriors that a sweep leaves out may amount to
+PANEL_BYTES = 800_000  # features and logits of a panel share a core's L2 cache with the sums
+PANEL_ROWS = (128, 256)  # of float64: fewer leave the sums' own traffic exposed, more leave the cache
 HALF_LOG_TWO_PI = math.log(2 * math.pi) / 2
 SCRATCH = 8  # rows that a pass works in besides its panels and logits
 _EMPTY: dict[np.dtype[Any], NDArray[Any]] = {np.dtype(kind): np.empty(0, dtype=kind) for kind in (np.float64, np.float32)}
@@ -117,6 +119,12 @@ class Pass(ABC):
         wanted = answers.component, answers.log_density, answers.probability, answers.posterior
         loglik: float = form.run(rows, weights, *self._frame_arguments, *form.arguments, *working, *tables, *wanted)
         return loglik
+
+    def _panel_rows(self, rows_of_table: int) -> int:
+        """Rows per panel: as many as let the panel stay in L2, in whole pairs of registers."""
+        least, most = (rows * 8 // self.dtype.itemsize for rows in PANEL_ROWS)
+        fitting = PANEL_BYTES // (rows_of_table * self.dtype.itemsize)
+        return int(min(max(fitting, least), most) // (2 * self.step) * (2 * self.step))
 
     def _tables(self, flat: Array) -> list[Array]:
         """Views of the flat sums in the shapes that the kernel fills."""

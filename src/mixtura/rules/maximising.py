@@ -134,8 +134,8 @@ def check_lasting(family: Family, rule: str) -> None:
     """Raises ParameterError where every mixture projects second moments anew, so that no others can be added to them or followed uphill."""
     if family.n_factors:
         raise ParameterError(
-            f"{rule} does not know family {family.name}: got factors, whose sums are taken at one mixture and mean nothing at another, expected whole "
-            "second moments; try rule 'em', or family 'full'"
+            f"{rule} does not know family {family.name}: got factors, whose sums are taken at one mixture and mean nothing at another, expected "
+            "whole second moments; try rule 'em', or family 'full'"
         )
 
 

@@ -18,7 +18,8 @@ class Candidate:
     """One cell of the grid. `log_likelihood` is a sum over rows in nats; `bic` and `aic` are larger for better models.
 
     `status` is "converged", "not converged", "repaired" (a component was re-seeded or floored on the way), "spurious" (a component holds
-    less than D + 1 rows (of q factors q + 1), or is flatter than a millionth of the data's variance in some direction), "too few rows" or "interrupted" (not fitted).
+    less than D + 1 rows, with q factors q + 1, or is flatter than a millionth of the data's variance in some direction), "too few rows" or
+    "interrupted" (not fitted).
     """
 
     components: int
