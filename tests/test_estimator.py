@@ -77,7 +77,7 @@ def test_signature_is_that_of_sklearn():
     assert list(ours)[: len(theirs)] == list(theirs)
     differ = {name for name in theirs if (theirs[name].default, theirs[name].kind) != (ours[name].default, ours[name].kind)}
     assert differ == {"reg_covar", "init_params"}
-    assert list(ours)[len(theirs) :] == ["rule", "learning_rate", "fixed", "n_jobs"]
+    assert list(ours)[len(theirs) :] == ["rule", "learning_rate", "fixed", "n_factors", "n_jobs"]
 
 
 def test_clones_and_pickles(X):

@@ -21,6 +21,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.blas import one_thread
 from mixtura.errors import ParameterError
 from mixtura.moments import DIAGONAL, MATRIX, NORM, Array, Moment
 
@@ -148,7 +149,8 @@ class Factors(Moment):
 
     def widest(self, covariance: Array, D: int) -> Array:
         """The widest loading, as wide as the noise makes it."""
-        direction, width, _ = np.linalg.svd(covariance[:, :-1], full_matrices=False)
+        with one_thread():
+            direction, width, _ = np.linalg.svd(covariance[:, :-1], full_matrices=False)
         first = direction[:, 0]
         return np.asarray(first * np.sqrt(width[0] ** 2 + (first**2 * covariance[:, -1]).sum()))
 
@@ -168,7 +170,7 @@ class Factors(Moment):
         S = scatter / rows[..., None, None]
         projected, squares = S[..., :-1], S[..., -1]
         inner = np.eye(self.q) - np.einsum("...qd,...dp->...qp", beta, A) + np.einsum("...qd,...dp->...qp", beta, projected)
-        loadings = np.linalg.solve(inner.swapaxes(-1, -2), projected.swapaxes(-1, -2)).swapaxes(-1, -2)
+        loadings = np.einsum("...dq,...qp->...dp", projected, np.linalg.inv(inner))
         return packed(loadings, self._levelled(squares - (loadings * projected).sum(axis=-1)))
 
     def _levelled(self, noise: Array) -> Array:
@@ -187,16 +189,21 @@ class Factors(Moment):
         """
         D = rows.shape[1]
         result = np.empty((responsibilities.shape[1], *self.shape(D)))
-        for k, column in enumerate(responsibilities.T):
-            held = column > 0
-            shares = column[held] / max(column.sum(), np.finfo(float).tiny)
-            centred = rows[held] - shares @ rows[held]
-            variances = self._levelled(shares @ centred**2)
-            scale = np.sqrt(np.where(variances > 0, variances, np.broadcast_to(reference, D)))
-            loadings = self._widest(centred / scale * np.sqrt(shares)[:, None]) * scale[:, None]
-            noise = self._levelled(variances - (loadings**2).sum(axis=1))
-            result[k] = packed(loadings, np.maximum(noise, LEAST_NOISE * variances))
+        with one_thread():
+            for k, column in enumerate(responsibilities.T):
+                held = column > 0
+                shares = column[held] / max(column.sum(), np.finfo(float).tiny)
+                result[k] = self._first(rows[held], shares, np.broadcast_to(reference, D))
         return result
+
+    def _first(self, rows: Array, shares: Array, reference: Array) -> Array:
+        centred = rows - shares @ rows
+        variances = self._levelled(shares @ centred**2)
+        scale = np.sqrt(np.where(variances > 0, variances, reference))
+        centred *= np.sqrt(shares)[:, None] / scale
+        loadings = self._widest(centred) * scale[:, None]
+        noise = self._levelled(variances - (loadings**2).sum(axis=1))
+        return packed(loadings, np.maximum(noise, LEAST_NOISE * variances))
 
     def _widest(self, roots: Array) -> Array:
         """The loadings (D, q) of rows that are centred, standardised, and roots of shares: C'C is their covariance."""
@@ -212,6 +219,18 @@ class Factors(Moment):
         directions[:, : len(turned)] = (basis @ turned.T)[:, : self.q]
         noise = max(total - values.sum(), 0.0) / (D - self.q)
         return np.asarray(directions * np.sqrt(np.maximum(values - noise, FAINT * max(noise, total / D * LEAST_NOISE))))
+
+    def merged(self, one: Array, other: Array, share: float, apart: Array) -> Array:
+        """One covariance for two components, the other's share and the means apart: the widest directions of (1 - s) Sigma + s Sigma' +
+        s (1 - s) apart apart', as seen from its noise; what the others explain becomes noise.
+        """
+        noise = (1 - share) * one[:, -1] + share * other[:, -1]
+        parts = [np.sqrt(1 - share) * one[:, :-1], np.sqrt(share) * other[:, :-1], np.sqrt(share * (1 - share)) * apart[:, None]]
+        roots = np.concatenate(parts, axis=1)
+        turned, wide, _ = np.linalg.svd(roots / np.sqrt(noise)[:, None], full_matrices=False)
+        loadings = turned[:, : self.q] * wide[: self.q] * np.sqrt(noise)[:, None]
+        rest = (roots**2).sum(axis=1) - (loadings**2).sum(axis=1)
+        return packed(loadings, self._levelled(noise + np.maximum(rest, 0.0)))
 
     def floor(self, covariances: Array, reference: Array, relative: float) -> tuple[Array, NDArray[np.bool_]]:
         """The noise clipped at `relative` times the reference's variances: given the loadings, that is its maximum."""
@@ -255,8 +274,13 @@ def packed(loadings: Array, noise: Array) -> Array:
 
 def projections(covariances: Array) -> Array:
     """beta = M^-1 A' Psi^-1 (.., q, D) of covariances (.., D, q + 1)."""
-    loaded = (covariances[..., :-1] / covariances[..., -1:]).swapaxes(-1, -2)
-    return np.asarray(np.linalg.solve(inner_precisions(covariances), loaded))
+    loaded = covariances[..., :-1] / covariances[..., -1:]
+    return np.asarray(np.einsum("...pq,...dq->...pd", np.linalg.inv(inner_precisions(covariances)), loaded))
+
+
+def log_determinants(covariances: Array) -> Array:
+    """log|Sigma| = log|Psi| + log|M| of covariances (.., D, q + 1)."""
+    return np.asarray(np.linalg.slogdet(inner_precisions(covariances))[1] + np.log(covariances[..., -1]).sum(axis=-1))
 
 
 def inner_precisions(covariances: Array) -> Array:

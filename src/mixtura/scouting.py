@@ -13,7 +13,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.factors import Factors
+from mixtura.families import Family
+from mixtura.mixture import Mixture
 from mixtura.moments import MATRIX, Array, Moment
+from mixtura.regularisation import Regularisation
+from mixtura.rules.maximising import TINY
 from mixtura.sources import ArraySource, Source
 from mixtura.statistics import Statistics
 
@@ -132,6 +137,16 @@ def sums(rows: Array, responsibilities: Array, moment: Moment, pooled: bool) -> 
         second[k] = weighted.T @ centred if moment is MATRIX else moment.product(weighted, centred).sum(axis=0)
     kept = second.sum(axis=0) if pooled else second
     return Statistics(moment, pooled, len(rows), float(counts.sum()), np.nan, counts, means, np.zeros((K, D)), kept)
+
+
+def analysers(rows: Array, responsibilities: Array, family: Family, regularisation: Regularisation) -> Mixture:
+    """The mixture of factor analysers that responsibilities (N, K) amount to: the widest directions of each component's rows (Factors.first)."""
+    factors = family.moment
+    assert isinstance(factors, Factors)
+    seen = sums(rows, responsibilities, factors.reference, pooled=False)
+    covariances = factors.first(rows, responsibilities, seen.data_covariance)
+    counts = np.maximum(seen.counts, TINY * seen.counts.sum())
+    return Mixture.trusted(counts / counts.sum(), seen.means, regularisation.apply(family, covariances, seen.data_covariance)[0], family)
 
 
 def _distinct(rows: Array, weights: Array) -> tuple[Array, Array]:

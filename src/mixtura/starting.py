@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike
 
 from mixtura.errors import DataError, ParameterError, RepairWarning
 from mixtura.exchange import improve, promise
-from mixtura.factors import Factors
 from mixtura.families import Family, family_of
 from mixtura.fitting import Step, fit, iterate
 from mixtura.lockstep import Lockstep
@@ -25,8 +24,8 @@ from mixtura.moments import Array
 from mixtura.randomness import generator_of
 from mixtura.regularisation import Floor, Regularisation
 from mixtura.rules import EM
-from mixtura.rules.maximising import TINY, maximise
-from mixtura.scouting import Labels, Scout, one_hot, sums
+from mixtura.rules.maximising import maximise
+from mixtura.scouting import Labels, Scout, analysers, one_hot, sums
 from mixtura.sources import Source
 from mixtura.sources import open as open_source
 
@@ -125,16 +124,9 @@ def from_responsibilities(
 
     Of factors, whose M-step only goes on from others, the widest directions of each component's rows (Factors.first).
     """
-    if isinstance(family.moment, Factors):
-        return _analysers(rows, responsibilities, family, family.moment, regularisation)
+    if family.n_factors:
+        return analysers(rows, responsibilities, family, regularisation)
     return maximise(family, sums(rows, responsibilities, family.moment, family.pooled), regularisation, reference)[0]
-
-
-def _analysers(rows: Array, responsibilities: Array, family: Family, factors: Factors, regularisation: Regularisation) -> Mixture:
-    seen = sums(rows, responsibilities, factors.reference, pooled=False)
-    covariances = factors.first(rows, responsibilities, seen.data_covariance)
-    counts = np.maximum(seen.counts, TINY * seen.counts.sum())
-    return Mixture.trusted(counts / counts.sum(), seen.means, regularisation.apply(family, covariances, seen.data_covariance)[0], family)
 
 
 def like(mixture: Mixture, family: Family, scout: Scout, regularisation: Regularisation) -> Mixture:

@@ -175,7 +175,8 @@ class BayesianGaussianMixture(MixtureEstimator):
     def _begun(self, source: ArraySource, start: Mixture, rule: Rule, way: str) -> tuple[Mixture, Rule]:
         """The posterior that the start amounts to, or the last fit's."""
         assert isinstance(rule, Variational)
-        common = start.family.moment.axes == 0
+        rule.check(start.family, source.D)
+        common = start.family.one_scale
         frame = source.frame(common)
         everything = source.everything(start.family.moment, common).translate(frame.centre, frame.scale)
         begun, beliefs = rule.begin(_heaviest_first(start) if way == "auto" else start, everything, self._previous_posterior(way))

@@ -89,7 +89,6 @@ class GaussianMixture(MixtureEstimator):
         n_components: int = 1,
         *,
         covariance_type: str | Family = "full",
-        n_factors: int | None = None,
         tol: float = 1e-3,
         reg_covar: str | float | Regularisation = "auto",
         max_iter: int = 100,
@@ -105,11 +104,11 @@ class GaussianMixture(MixtureEstimator):
         rule: str | Rule = "em",
         learning_rate: float | None = None,
         fixed: Masks = None,
+        n_factors: int | None = None,
         n_jobs: int | None = None,
     ):
         self.n_components = n_components
         self.covariance_type = covariance_type
-        self.n_factors = n_factors
         self.tol = tol
         self.reg_covar = reg_covar
         self.max_iter = max_iter
@@ -125,6 +124,7 @@ class GaussianMixture(MixtureEstimator):
         self.rule = rule
         self.learning_rate = learning_rate
         self.fixed = fixed
+        self.n_factors = n_factors
         self.n_jobs = n_jobs
 
     @available_if(_learns_from_batches)  # type: ignore[untyped-decorator]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mixtura.factors import Factors, inner_precisions, packed, projections
+from mixtura.factors import Factors, log_determinants, packed, projections
 from mixtura.frame import Frame
 from mixtura.kernels import projected
 from mixtura.kernels.expanded import TILE
@@ -39,9 +39,8 @@ class Analysers(NamedTuple):
 
     @property
     def constants(self) -> Array:
-        """log pi_k - D/2 log 2 pi - log|Sigma_k| / 2, with log|Sigma| = log|Psi| + log|M|."""
-        determinants = np.linalg.slogdet(inner_precisions(self.covariances))[1] + np.log(self.covariances[..., -1]).sum(axis=-1)
-        return np.asarray(self.log_weights - self.means.shape[1] * HALF_LOG_TWO_PI - determinants / 2)
+        """log pi_k - D/2 log 2 pi - log|Sigma_k| / 2."""
+        return np.asarray(self.log_weights - self.means.shape[1] * HALF_LOG_TWO_PI - log_determinants(self.covariances) / 2)
 
 
 class FactorPlan(Pass):

@@ -108,7 +108,7 @@ class Grid:
         starts = [self._like(cell, family) for (k, name), cell in later.items() if k == K and name != family.name]
         if (fewer := later.get((K - 1, family.name))) is not None:
             starts += _grown(fewer.fit.mixture)
-        if (more := later.get((K + 1, family.name))) is not None and not family.n_factors:
+        if (more := later.get((K + 1, family.name))) is not None:
             starts.append(merge(more.fit.mixture, self.regularisation, self.scout.reference(family.moment)))
         if starts:
             begin = self._best_of(starts)
