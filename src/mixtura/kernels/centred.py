@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from mixtura.kernels.lanes import Entry, accumulate, fma, gather, kernel, load, splat, store, wide_registers
+from mixtura.kernels.lanes import Entry, accumulate, fma, gather, inlined, kernel, load, splat, store, wide_registers
 from mixtura.kernels.panel import e_step, hide, standardise, weigh_posteriors
 
 DENSE = 4 / 3  # a component that has part in more than the inverse of this of the rows takes all of them: picking has its price
@@ -24,6 +24,22 @@ def centre_about(panel, means, k, D, rows, step, centred):  # type: ignore[no-un
             store(centred, j, i, load(panel, j, i) - mean)
 
 
+@inlined
+def add_products(tile, others, n, i, step, a0, a1, a2, a3, b0, b1, b2, b3):  # type: ignore[no-untyped-def]
+    """Four sums of two registers of rows each, at i, gain the products of the first n rows of `others` with four columns of numbers (n, 4)."""
+    for j in range(n):
+        x, y = load(others, j, i), load(others, j, i + step)
+        u = splat(x, tile[j, 0])
+        a0, b0 = fma(u, x, a0), fma(u, y, b0)
+        u = splat(x, tile[j, 1])
+        a1, b1 = fma(u, x, a1), fma(u, y, b1)
+        u = splat(x, tile[j, 2])
+        a2, b2 = fma(u, x, a2), fma(u, y, b2)
+        u = splat(x, tile[j, 3])
+        a3, b3 = fma(u, x, a3), fma(u, y, b3)
+    return a0, a1, a2, a3, b0, b1, b2, b3
+
+
 @kernel
 def matrix_logits(panel, means, U, constants, K, D, rows, step, centred, logits):  # type: ignore[no-untyped-def]
     """U is packed as (component, group of four rows, column, row in the group); columns beyond the group's are zero and skipped."""
@@ -36,17 +52,9 @@ def matrix_logits(panel, means, U, constants, K, D, rows, step, centred, logits)
         for i in range(0, rows, 2 * step):
             q = r = zero
             for g in range(groups):
-                a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = zero
-                for j in range(min(4 * g + 4, D)):
-                    x, y = load(centred, j, i), load(centred, j, i + step)
-                    u = splat(panel, U[k, g, j, 0])
-                    a0, b0 = fma(u, x, a0), fma(u, y, b0)
-                    u = splat(panel, U[k, g, j, 1])
-                    a1, b1 = fma(u, x, a1), fma(u, y, b1)
-                    u = splat(panel, U[k, g, j, 2])
-                    a2, b2 = fma(u, x, a2), fma(u, y, b2)
-                    u = splat(panel, U[k, g, j, 3])
-                    a3, b3 = fma(u, x, a3), fma(u, y, b3)
+                a0, a1, a2, a3, b0, b1, b2, b3 = add_products(
+                    U[k, g], centred, min(4 * g + 4, D), i, step, zero, zero, zero, zero, zero, zero, zero, zero
+                )
                 q = fma(a3, a3, fma(a2, a2, fma(a1, a1, fma(a0, a0, q))))
                 r = fma(b3, b3, fma(b2, b2, fma(b1, b1, fma(b0, b0, r))))
             store(logits, k, i, fma(minus_half, q, constant))

@@ -8,7 +8,7 @@ large cancels, and an error of z counts squared, as z is where the sum of square
 
 from __future__ import annotations
 
-from mixtura.kernels.centred import DENSE, add_tile, pick_rows, weigh_component
+from mixtura.kernels.centred import DENSE, add_products, add_tile, pick_rows, weigh_component
 from mixtura.kernels.lanes import Entry, accumulate, fma, gather, kernel, load, splat, store, wide_registers
 from mixtura.kernels.panel import e_step, hide, standardise
 
@@ -40,17 +40,7 @@ def project(whitened, W, k, D, rows, step, factors):  # type: ignore[no-untyped-
     zero = splat(whitened, 0.0)
     for i in range(0, rows, 2 * step):
         for g in range(W.shape[1]):
-            a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = zero
-            for j in range(D):
-                x, y = load(whitened, j, i), load(whitened, j, i + step)
-                w = splat(whitened, W[k, g, j, 0])
-                a0, b0 = fma(w, x, a0), fma(w, y, b0)
-                w = splat(whitened, W[k, g, j, 1])
-                a1, b1 = fma(w, x, a1), fma(w, y, b1)
-                w = splat(whitened, W[k, g, j, 2])
-                a2, b2 = fma(w, x, a2), fma(w, y, b2)
-                w = splat(whitened, W[k, g, j, 3])
-                a3, b3 = fma(w, x, a3), fma(w, y, b3)
+            a0, a1, a2, a3, b0, b1, b2, b3 = add_products(W[k, g], whitened, D, i, step, zero, zero, zero, zero, zero, zero, zero, zero)
             f = 4 * g
             store(factors, f, i, a0)
             store(factors, f + 1, i, a1)
@@ -78,16 +68,7 @@ def remaining_logits(whitened, B, constants, k, factors, rows, step, logits):  #
             a0, a1, a2, a3 = load(whitened, j, i), load(whitened, j + 1, i), load(whitened, j + 2, i), load(whitened, j + 3, i)
             b0, b1 = load(whitened, j, i + step), load(whitened, j + 1, i + step)
             b2, b3 = load(whitened, j + 2, i + step), load(whitened, j + 3, i + step)
-            for f in range(q):
-                x, y = load(factors, f, i), load(factors, f, i + step)
-                b = splat(whitened, B[k, g, f, 0])
-                a0, b0 = fma(b, x, a0), fma(b, y, b0)
-                b = splat(whitened, B[k, g, f, 1])
-                a1, b1 = fma(b, x, a1), fma(b, y, b1)
-                b = splat(whitened, B[k, g, f, 2])
-                a2, b2 = fma(b, x, a2), fma(b, y, b2)
-                b = splat(whitened, B[k, g, f, 3])
-                a3, b3 = fma(b, x, a3), fma(b, y, b3)
+            a0, a1, a2, a3, b0, b1, b2, b3 = add_products(B[k, g], factors, q, i, step, a0, a1, a2, a3, b0, b1, b2, b3)
             s = fma(a3, a3, fma(a2, a2, fma(a1, a1, fma(a0, a0, s))))
             t = fma(b3, b3, fma(b2, b2, fma(b1, b1, fma(b0, b0, t))))
         store(logits, k, i, fma(minus_half, s, constant))
