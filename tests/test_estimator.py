@@ -64,6 +64,7 @@ def settled(**parameters):
         GaussianMixture(),
         GaussianMixture(2, covariance_type="tied"),
         GaussianMixture(3, covariance_type="diag", reg_covar=1e-3),
+        GaussianMixture(2, covariance_type="factor", n_factors=1),
         GaussianMixture(2, covariance_type="EII", rule="gradient", learning_rate=0.5, init_params="k-means++"),
     ]
 )

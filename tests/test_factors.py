@@ -19,10 +19,13 @@ from typer.testing import CliRunner
 import mixtura
 from mixtura.cli import app
 from mixtura.errors import ParameterError
+from mixtura.exchange import exchanges, improve, merge
+from mixtura.factors import Factors
 from mixtura.families import ALL, Family, factor, family_of, ppca
 from mixtura.moments import DIAGONAL, MATRIX
-from mixtura.regularisation import Ridge
+from mixtura.regularisation import Floor, Ridge
 from mixtura.rules import EM, LBFGS, MAP, Fixed, GradientAscent, NaturalGradient, Online, Rule, Squarem, Variational
+from mixtura.scouting import Scout
 
 FAMILIES = (factor(1), factor(3), ppca(1), ppca(3))
 SHAPES = ((1, 2, 1), (3, 5, 2), (5, 8, 5), (2, 13, 4))  # components, columns, factors: whole tiles and parts of them
@@ -321,6 +324,52 @@ def test_fewer_rows_than_factors_or_columns_end_in_numbers(family: Family, n: in
     assert np.isfinite(result.log_likelihood) and np.isfinite(result.mixture.covariances).all()
 
 
+# starts that EM cannot mend
+
+
+def wrong(truth: mixtura.Mixture) -> mixtura.Mixture:
+    """The first component as two halves, the last two as one."""
+    moment, weights = truth.family.moment, truth.weights
+    assert isinstance(moment, Factors)
+    shift = moment.widest(truth.covariances[0], truth.D) / 2
+    share = weights[-1] / weights[-2:].sum()
+    joined = moment.merged(truth.covariances[-2], truth.covariances[-1], share, truth.means[-1] - truth.means[-2])
+    means = [truth.means[0] - shift, truth.means[0] + shift, *truth.means[1:-2], truth.means[-2] + share * (truth.means[-1] - truth.means[-2])]
+    covariances = [truth.covariances[0], *truth.covariances[:-2], joined]
+    return mixtura.Mixture([weights[0] / 2, weights[0] / 2, *weights[1:-2], weights[-2:].sum()], means, covariances, truth.family)
+
+
+@pytest.mark.parametrize("family", [factor(3), ppca(3)], ids=lambda family: family.name)
+def test_an_exchange_goes_where_em_cannot(family: Family) -> None:
+    """Also where components share their middle and differ in their directions, so that no plane parts their rows."""
+    truth = planted(family, 5, 40, apart=0.3)
+    X = truth.sample(1_500, random_state=0)[0]
+    scout = Scout.of(mixtura.open(X), np.random.default_rng(0))
+    stuck = mixtura.fit(X, wrong(truth), tol=1e-4)
+    best = max(exchanges(wrong(truth), scout), key=lambda one: one.gain)
+    assert (best.pair, best.split) == ((0, 1), 4)
+    moved = mixtura.fit(X, improve(wrong(truth), scout, Floor()), tol=1e-4)
+    assert stuck.log_likelihood + 1 < moved.log_likelihood
+    assert moved.log_likelihood == pytest.approx(mixtura.fit(X, truth, tol=1e-4).log_likelihood, abs=1e-2)
+    fewer = merge(wrong(truth), Floor(), scout.reference(family.moment))
+    assert fewer.K == 4 and fewer.family is family and fewer.score(X) > wrong(truth).score(X) - 2
+
+
+def test_a_merger_keeps_what_its_rank_can_keep(family: Family) -> None:
+    """Two halves of one component are that component; any two keep their variances, and no other q loadings over that noise come nearer."""
+    moment, mixture = family.moment, planted(family, 2, 6)
+    assert isinstance(moment, Factors)
+    same = moment.merged(mixture.covariances[0], mixture.covariances[0], 0.3, np.zeros(6))
+    np.testing.assert_allclose(moment.matrices(same, 6), mixture.matrices[0], atol=1e-12)
+    apart = mixture.means[1] - mixture.means[0]
+    whole = 0.7 * mixture.matrices[0] + 0.3 * mixture.matrices[1] + 0.21 * np.outer(apart, apart)
+    merged = moment.merged(*mixture.covariances, 0.3, apart)
+    variances = moment.variances(merged, 6)
+    np.testing.assert_allclose(
+        variances.sum() if family.one_scale else variances, np.trace(whole) if family.one_scale else np.diag(whole), rtol=1e-12
+    )
+
+
 # one done-when, and the memory
 
 
@@ -490,7 +539,7 @@ REFUSED = {
     "two numbers": (lambda: family_of("factor:2", 3), "two numbers of factors: got 'factor:2' and n_factors=3"),
     "a number for none": (lambda: family_of("full", 3), "family 'full' has no factors: got n_factors=3"),
     "as many as columns": (lambda: mixtura.start(GOOD.means[[0, 1, 0]] + np.eye(3, 5), 1, "factor:5"), "too many factors: got 5 for 5 columns"),
-    "one column": (lambda: mixtura.start(np.arange(9.0)[:, None], 1, "ppca:1"), "too many factors: got 1 for 1 column, .*; try family 'spherical'"),
+    "one column": (lambda: mixtura.start(np.arange(9.0)[:, None], 1, "ppca:1"), "too many factors: got 1 for one column .*; try family 'spherical'"),
     "of a selection": (lambda: mixtura.select(np.eye(9, 4), 1, ["factor:2", "ppca:4"]), "too many factors: got 4 for 4 columns"),
     "noise of zero": (
         lambda: mixtura.Mixture.of_factors(GOOD.weights, GOOD.means, GOOD.loadings, GOOD.noise * [[1], [0]]),
@@ -521,10 +570,6 @@ REFUSED = {
         lambda: mixtura.BayesianGaussianMixture(n_components=2, covariance_type="factor:2").fit(np.eye(9, 5)),
         "variational inference does not know family",
     ),
-    "a stream": (
-        lambda: mixtura.GaussianMixture(2, covariance_type="factor:2", rule="online").partial_fit(np.random.default_rng(0).normal(size=(50, 5))),
-        "Online does not know family factor:2",
-    ),
     "adapting": (lambda: mixtura.adapt(GOOD, GOOD.means), "MAP does not know family factor:2"),
 }
 
@@ -543,6 +588,14 @@ def test_what_makes_no_sense_is_refused(what: str) -> None:
 def test_rules_that_add_to_second_moments_refuse_them(rule: Rule, family: Family) -> None:
     with pytest.raises(ParameterError, match=f"does not know family {family.name}: got factors, .*; try rule 'em', or family 'full'"):
         rule.initial(planted(family, 2, 5))
+
+
+def test_a_stream_is_no_method() -> None:
+    model = mixtura.GaussianMixture(2, covariance_type="factor", n_factors=2)
+    assert not hasattr(model, "partial_fit")
+    with pytest.raises(AttributeError) as caught:
+        _ = model.partial_fit
+    assert "covariance_type 'factor' does not learn from batches" in str(caught.value.__cause__)
 
 
 def test_loadings_of_others_are_no_attributes() -> None:

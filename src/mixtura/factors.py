@@ -75,8 +75,8 @@ class Factors(Moment):
     def check(self, D: int) -> None:
         """Raises ParameterError where there are not fewer factors than columns."""
         if self.q >= D:
-            few = f"try {max(1, D // 2)}" if D > 1 else "try family 'spherical'"
-            raise ParameterError(f"too many factors: got {self.q} for {D} column{'s' * (D > 1)}, expected fewer factors than columns; {few}")
+            columns, few = (f"{D} columns", D // 2) if D > 1 else ("one column (n_features = 1)", "family 'spherical'")  # as scikit-learn has it
+            raise ParameterError(f"too many factors: got {self.q} for {columns}, expected fewer factors than columns; try {few}")
 
     def product(self, a: Array, b: Array) -> Array:
         """What is kept of (ab' + ba') / 2 for each component's vectors (K, D)."""

@@ -25,7 +25,8 @@ COLLINEAR = 1e-4  # share of the diagonal in the data's covariance: with the flo
 class Statistics:
     """Immutable sums over weighted rows; `+` merges those of other rows taken at the same mixture and pivots.
 
-    Shapes: counts (K,), pivots and first (K, D), second (K, ...) or, pooled, (...), with ... the moment's shape. `log_likelihood` is the
+    Shapes: counts (K,), pivots and first (K, D), second (K, ...) or, pooled, (...), with ... the moment's shape; of factors S beta'
+    and the diagonal of S (mixtura.factors), with `moment` telling beta. `log_likelihood` is the
     sum of w_i log p(x_i) in nats, `weight` the sum of w_i, `rows` the number of rows.
 
     >>> import numpy as np, mixtura

@@ -16,7 +16,7 @@ from mixtura.estimators.base import MixtureEstimator, Task
 from mixtura.estimators.given import Given
 from mixtura.estimators.history import History
 from mixtura.estimators.stream import Stream, online_rule
-from mixtura.families import Family
+from mixtura.families import Family, has_factors
 from mixtura.fitting import Step, sweep
 from mixtura.kernels import AnyGaussians
 from mixtura.mixture import Mixture
@@ -28,7 +28,12 @@ from mixtura.starting import check_components
 
 
 def _learns_from_batches(estimator: GaussianMixture) -> bool:
-    """Whether there is a partial_fit: other rules have none, and scikit-learn asks with hasattr. Raises what says why, as its cause."""
+    """Whether there is a partial_fit: other rules have none, nor have factors, and scikit-learn asks with hasattr. Raises what says why."""
+    if has_factors(estimator.covariance_type):
+        raise ParameterError(
+            f"covariance_type {estimator.covariance_type!r} does not learn from batches: got factors, whose sums are taken at one mixture and mean "
+            "nothing at another, expected whole second moments; try fit, or covariance_type='full'"
+        )
     return online_rule(estimator.rule) is not None
 
 

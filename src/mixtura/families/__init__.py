@@ -135,6 +135,11 @@ def family_of(name: str | Family, n_factors: int | None = None) -> Family:
     return FAMILIES[name]
 
 
+def has_factors(name: object) -> bool:
+    """Whether this is a family of factors, or the name of one, with or without their number."""
+    return (name.name if isinstance(name, Family) else str(name)).partition(":")[0] in WITH_FACTORS
+
+
 def in_order(chosen: Iterable[Family]) -> list[Family]:
     """Each once, the special before the general: those of `ALL` as they stand there, then ppca and factor by their numbers of factors."""
     places = {one.name: place for place, one in enumerate(ALL)}
@@ -142,4 +147,4 @@ def in_order(chosen: Iterable[Family]) -> list[Family]:
     return sorted(unique, key=lambda one: (places.get(one.name, len(ALL)), one.moment.reference is not NORM, one.n_factors))
 
 
-__all__ = ["ALL", "FAMILIES", "USUAL", "Family", "factor", "family_of", "in_order", "ppca"]
+__all__ = ["ALL", "FAMILIES", "USUAL", "Family", "factor", "family_of", "has_factors", "in_order", "ppca"]
