@@ -26,6 +26,7 @@ SUBSAMPLE = 50_000  # rows that learning begins on
 SCOUTED = 10_000  # rows that candidates are drawn from and compared on
 TREE = 2_000  # rows up to which a Ward tree is grown: time and memory grow with the square
 AT_ONCE = 2_000_000  # distances held at the same time
+NUMBERS_AT_ONCE = 8_000_000  # differences held at the same time: 64 MB
 
 Labels = NDArray[np.intp]
 
@@ -105,10 +106,16 @@ class Scout:
         chosen = np.empty((draws, K), dtype=np.intp)
         for k in range(K):
             chosen[:, k] = _draw(self.weights * gap, generator)
-            apart = self.standardised - self.standardised[chosen[:, k], None]
-            distance = np.einsum("cnd,cnd->cn", apart, apart)
+            distance = self._squares(self.standardised[chosen[:, k]])
             gap = distance if k == 0 else np.minimum(gap, distance)
         return chosen
+
+    def _squares(self, centres: Array) -> Array:
+        """Squared distances (draws, N) from the rows to a centre (draws, D) each."""
+        if len(centres) > 1 and centres.size * len(self.rows) > NUMBERS_AT_ONCE:
+            return np.vstack([self._squares(centre[None]) for centre in centres])
+        apart = self.standardised - centres[:, None]
+        return np.asarray(np.einsum("cnd,cnd->cn", apart, apart))
 
     def _nearest(self, centres: Array) -> Labels:
         """The nearest centre (draws, K, D) of each row."""
