@@ -79,7 +79,7 @@ def factor(n_factors: int) -> Family:
 
     >>> from mixtura.families import factor
     >>> factor(5).name, factor(5).n_parameters(K=1, D=100)
-    ('factor:5', 590)
+    ('factor:5', 690)
     """
     checking.whole("n_factors", n_factors, 1, 5)
     return _factored("factor", int(n_factors))
