@@ -64,6 +64,7 @@ def settled(**parameters):
         GaussianMixture(),
         GaussianMixture(2, covariance_type="tied"),
         GaussianMixture(3, covariance_type="diag", reg_covar=1e-3),
+        GaussianMixture(2, covariance_type="factor", n_factors=1),
         GaussianMixture(2, covariance_type="EII", rule="gradient", learning_rate=0.5, init_params="k-means++"),
     ]
 )
@@ -77,7 +78,7 @@ def test_signature_is_that_of_sklearn():
     assert list(ours)[: len(theirs)] == list(theirs)
     differ = {name for name in theirs if (theirs[name].default, theirs[name].kind) != (ours[name].default, ours[name].kind)}
     assert differ == {"reg_covar", "init_params"}
-    assert list(ours)[len(theirs) :] == ["rule", "learning_rate", "fixed", "n_jobs"]
+    assert list(ours)[len(theirs) :] == ["rule", "learning_rate", "fixed", "n_factors", "n_jobs"]
 
 
 def test_clones_and_pickles(X):

@@ -13,7 +13,7 @@ from numba import njit
 from test_families import expected, maximised, scatters
 
 import mixtura
-from mixtura.families import ALL, Family
+from mixtura.families import ALL, Family, family_of
 from mixtura.few import Few, Start
 from mixtura.hierarchy import agglomerate
 from mixtura.kernels.maximise import CODES, maximiser
@@ -21,6 +21,8 @@ from mixtura.moments import MATRIX
 from mixtura.regularisation import Floor, Regularisation, Ridge
 from mixtura.rules import EM, Squarem
 from mixtura.scouting import Scout, one_hot, sums
+from mixtura.selection.candidate import is_regular
+from mixtura.selection.climbing import Around, Found, climber_of
 from mixtura.selection.order import run_in_order
 from mixtura.sources import ArraySource
 
@@ -134,6 +136,21 @@ def test_a_start_that_collapses_says_so_and_stays_where_it_was() -> None:
     at = search.run(ALL[-1], search.begin(slowly), 50, tol=1e-6)
     assert at.collapsed[0] and at.steps[0] >= 1
     assert search.log_likelihoods(at)[0] == pytest.approx(search.mixture(at, 0, ALL[-1]).score(X), abs=1e-9)
+
+
+def test_a_regular_maximum_is_found_where_most_starts_collapse() -> None:
+    """Two groups, and a few rows each of which is there twice: as components of their own they are likelier than anything."""
+    X = np.concatenate([overlapping(40, 1, 1, seed=0), 6.0 + overlapping(40, 1, 1, seed=1)])
+    X = np.concatenate([X, np.repeat(X[::10], 2, axis=0)])
+    source = ArraySource(X)
+    scout = Scout.of(source, np.random.default_rng(0))
+    climber = climber_of(scout, source, Squarem(EM(), tol=1e-6), Floor(), 1e-6, 1000)
+    family, regular = family_of("full"), mixtura.start(X, 2, "full", random_state=0)
+    spikes = [mixtura.Mixture([0.96, 0.04], [[3.0], x], [[[10.0]], [[1e-4]]]) for x in X[::10]]
+    around = Around(2, None, [Found(mixtura.fit(X, one, EM(), max_steps=0), mixtura.sweep(one, X)) for one in [*spikes, regular]])
+    found = climber.best(family, around, -np.inf)
+    assert is_regular(found.fit.best, len(X)) and found.fit.converged
+    assert found.fit.log_likelihood == pytest.approx(mixtura.fit(X, regular).log_likelihood, abs=1e-6)
 
 
 def test_partitions_are_summed_as_anything_else() -> None:

@@ -8,7 +8,7 @@ from cases import some_mixture, textbook
 
 import mixtura
 from mixtura.families import FAMILIES, Family
-from mixtura.kernels import Plan, forms
+from mixtura.kernels import Plan, forms, passes
 from mixtura.kernels.forms import GUARD
 from mixtura.moments import MATRIX
 
@@ -162,7 +162,7 @@ def test_what_is_left_out_is_bounded(family: Family, form: str, monkeypatch: pyt
     X = np.random.default_rng(0).normal(size=(4096, 2)) * [4.0, 1.0]
     X = X[np.argsort(X[:, 0])]
     kept = mixtura.sweep(mixture, X).counts[4]
-    monkeypatch.setattr(forms, "NEGLIGIBLE", 1e-120)
+    monkeypatch.setattr(passes, "NEGLIGIBLE", 1e-120)
     everything = mixtura.sweep(mixture, X).counts[4]
     assert kept < everything <= kept + 4096 * 1e-12
 

@@ -31,10 +31,9 @@ from mixtura.errors import (
     WorkerError,
 )
 from mixtura.families import Family
-from mixtura.few import Start
 from mixtura.likelihood_ratio import BootstrapProgress, LikelihoodRatioTest, SequentialTest, replicates
 from mixtura.likelihood_ratio.comparison import compare
-from mixtura.likelihood_ratio.search import Search, regular
+from mixtura.likelihood_ratio.search import Search
 from mixtura.regularisation import Floor
 from mixtura.sources import ArraySource
 
@@ -199,7 +198,7 @@ def test_an_alternative_below_the_null_starts_again_at_it(monkeypatch: pytest.Mo
     search = Search(mixtura.families.family_of("full"), Floor(), 1e-6, 1000)
     null = compare(search, rows, 2, np.random.default_rng(0)).null
     poor = mixtura.fit(rows, mixtura.Mixture([0.3, 0.3, 0.4], [[9.0], [10.0], [11.0]], np.ones((3, 1, 1))), max_steps=0)
-    monkeypatch.setattr(Search, "likeliest", lambda self, climber, K, more, generator: null if K == 2 else poor)
+    monkeypatch.setattr(Search, "likeliest", lambda self, climber, K, fewer, generator: null if K == 2 else poor)
     found = compare(search, rows, 2, np.random.default_rng(0))
     assert -ROUNDING <= found.statistic and found.alternative.log_likelihood > poor.log_likelihood
 
@@ -378,17 +377,6 @@ def test_a_regular_maximum_is_preferred_to_a_likelier_one() -> None:
     assert spike.log_likelihood > ordinary.log_likelihood
     assert search.best([spike, ordinary]) is search.best([ordinary, spike]) is ordinary
     assert search.best([ordinary, mixtura.fit(rows, begun, max_steps=0)]) is ordinary
-
-
-def test_a_spike_is_not_what_a_search_finds() -> None:
-    """It is the likeliest mixture of two that there is, and the likeliest start leads there."""
-    rows, search = ArraySource(spiked()), Search(mixtura.families.family_of("full"), Floor(), 1e-6, 1000)
-    generator = np.random.default_rng(0)
-    climber = search.among(rows, generator)
-    spike = mixtura.Mixture([0.98, 0.02], [[0.0], [4.0]], [[[1.0]], [[1e-5]]])
-    found = search.likeliest(climber, 2, [Start.of(spike)], generator)
-    assert not regular(search.climb(climber, spike)) and search.climb(climber, spike).log_likelihood > found.log_likelihood
-    assert regular(found)
 
 
 def test_replicates_without_a_regular_maximum_are_counted_and_kept() -> None:

@@ -3,33 +3,41 @@
 What to try is told by the classification likelihood, the sum over components of n_k (log n_k - log|Sigma_k| / 2): a merger's needs no pass
 over the rows, a split's one cut through a component's rows. Whether it was good is told by EM (after Ueda, Nakano, Ghahramani & Hinton 2000,
 Neural Computation 12, 2109-2128, whose criteria cost more).
+
+Factors are merged and split in kind, without D x D matrices. Two of them often share their middle and not their directions, so that no plane
+parts their rows: there a few steps of EM on the component's own rows say what its halves are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.blas import one_thread
+from mixtura.factors import Factors, log_determinants, projections
 from mixtura.families import Family
 from mixtura.fitting import Step, iterate
 from mixtura.mixture import Mixture
 from mixtura.moments import MATRIX, Array
-from mixtura.regularisation import Regularisation
+from mixtura.regularisation import Floor, Regularisation
 from mixtura.rules import EM
-from mixtura.scouting import Scout, sums
+from mixtura.scouting import Scout, analysers, sums
+from mixtura.sources import ArraySource
 
 STEPS = 4  # of EM after an exchange, and without it, before the two are compared
 LEAST = 4  # components: with three, each split leaves one pair to merge, and different draws do as well
+OWN_STEPS, OWN_CUTS = 6, 3  # of EM on a component's own rows, from as many cuts across factors and one more
 TABLE = 4_000_000  # entries of all pairs' covariances, twice: with more components exchanges would take memory and longer than they save
 ATTEMPTS = 12  # at exchanges
 FAILURES = 2  # exchanges in a row that EM did not confirm before no more are tried
 
 
 class Components(NamedTuple):
-    """Any number of components: weights (n,), means (n, D), covariances (n, D, D)."""
+    """Any number of components: weights (n,), means (n, D), covariances (n, D, D), or of q factors (n, D, q + 1)."""
 
     weights: Array
     means: Array
@@ -38,6 +46,9 @@ class Components(NamedTuple):
     def at(self, chosen: NDArray[np.intp]) -> Components:
         """The chosen ones."""
         return Components(self.weights[chosen], self.means[chosen], self.covariances[chosen])
+
+
+Cut = tuple[float, Components] | None  # what a component gains in two, and its halves, whose weights are shares of any sum
 
 
 class Exchange(NamedTuple):
@@ -70,18 +81,15 @@ def promise(step: Step) -> tuple[bool, float]:
 
 def exchanges(mixture: Mixture, scout: Scout) -> list[Exchange]:
     """For every component that a cut divides: its split, with the cheapest merger of two others."""
-    K, family = mixture.K, mixture.family
-    if K < LEAST or (K * mixture.D) ** 2 > TABLE:
+    K, D, q = mixture.K, mixture.D, mixture.family.n_factors
+    if K < LEAST or K**2 * D * (q + 1 if q else D) > TABLE:
         return []
-    pairs, costs, merged = _mergers(Components(mixture.weights, mixture.means, mixture.matrices), family)
+    pairs, costs, merged = _mergers(_components(mixture), mixture.family)
     order = np.argsort(costs, kind="stable")
-    component, n = mixture.assign(scout.rows), scout.weights.sum()
-    prior = scout.reference(MATRIX) / K ** (2 / mixture.D)
-    longest = np.linalg.eigh(mixture.matrices)[1][..., -1]
+    cuts = _own_cuts(mixture, scout) if q else _cuts(mixture, scout)
     result = []
-    for k in range(K):
-        mine = component == k
-        if (cut := _cut(scout.rows[mine], scout.weights[mine] / n, longest[k], prior, 1 / n, family)) is not None:
+    for k, cut in enumerate(cuts):
+        if cut is not None:
             gain, halves = cut
             best = order[(pairs[order] != k).all(axis=1)][0]
             shares = halves.weights * (mixture.weights[k] / halves.weights.sum())
@@ -92,14 +100,14 @@ def exchanges(mixture: Mixture, scout: Scout) -> list[Exchange]:
 
 def merged(mixture: Mixture, regularisation: Regularisation, reference: Array, most: int) -> list[Mixture]:
     """One component less: two as one, those first that cost the least classification likelihood. `reference` is the data's covariance."""
-    pairs, costs, merged = _mergers(Components(mixture.weights, mixture.means, mixture.matrices), mixture.family)
+    pairs, costs, merged = _mergers(_components(mixture), mixture.family)
     return [_joined(mixture, pairs[best], merged.at(np.array([best])), regularisation, reference) for best in np.argsort(costs, kind="stable")[:most]]
 
 
 def _joined(mixture: Mixture, pair: NDArray[np.intp], one: Components, regularisation: Regularisation, reference: Array) -> Mixture:
     """The mixture with `one` component in the place of two."""
     others, family = np.setdiff1d(np.arange(mixture.K), pair), mixture.family
-    both = zip((mixture.weights, mixture.means, mixture.matrices), one, strict=True)
+    both = zip(_components(mixture), one, strict=True)
     weights, means, matrices = (np.concatenate([mine[others], new]) for mine, new in both)
     return _of(family, weights, means, mixture.covariances if family.pooled else matrices, regularisation, reference)
 
@@ -120,14 +128,63 @@ def _mergers(components: Components, family: Family) -> tuple[NDArray[np.intp], 
     weights = one.weights + other.weights
     share = (other.weights / weights)[:, None]
     apart = other.means - one.means
-    between = (share * (1 - share) * apart)[..., None] * apart[:, None, :]
-    within = (1 - share[..., None]) * one.covariances + share[..., None] * other.covariances
-    merged = Components(weights, one.means + share * apart, within + between)
+    if isinstance(family.moment, Factors):
+        with one_thread():
+            both = [family.moment.merged(*pair) for pair in zip(one.covariances, other.covariances, share[:, 0], apart, strict=True)]
+        covariances = np.array(both).reshape(len(pairs), *components.covariances.shape[1:])
+    else:
+        between = (share * (1 - share) * apart)[..., None] * apart[:, None, :]
+        covariances = (1 - share[..., None]) * one.covariances + share[..., None] * other.covariances + between
+    merged = Components(weights, one.means + share * apart, covariances)
     values = _values(components, family)
     return pairs, values[pairs].sum(axis=1) - _values(merged, family), merged
 
 
-def _cut(rows: Array, weights: Array, direction: Array, prior: Array, row: float, family: Family) -> tuple[float, Components] | None:
+def _components(mixture: Mixture) -> Components:
+    """Those of a mixture, as they are merged and split: whole covariances, or factors."""
+    return Components(mixture.weights, mixture.means, mixture.covariances if mixture.family.n_factors else mixture.matrices)
+
+
+def _cuts(mixture: Mixture, scout: Scout) -> Iterator[Cut]:
+    """Each component cut across its longest axis."""
+    component, n = mixture.assign(scout.rows), scout.weights.sum()
+    prior = scout.reference(MATRIX) / mixture.K ** (2 / mixture.D)
+    longest = np.linalg.eigh(mixture.matrices)[1][..., -1]
+    for k in range(mixture.K):
+        mine = component == k
+        yield _cut(scout.rows[mine], scout.weights[mine] / n, longest[k], prior, 1 / n, mixture.family)
+
+
+def _own_cuts(mixture: Mixture, scout: Scout) -> Iterator[Cut]:
+    """Each component of factors in two, by EM on its own rows: what they gain, and the halves."""
+    component, n = mixture.assign(scout.rows), scout.weights.sum()
+    for k in range(mixture.K):
+        mine = component == k
+        yield _halved(mixture, k, scout.rows[mine], scout.weights[mine], n)
+
+
+def _halved(mixture: Mixture, k: int, rows: Array, weights: Array, n: float) -> Cut:
+    """The best of some steps of EM from several cuts; None for too few rows. Cuts are across the widest factors, and between well and ill fitted."""
+    family, own = mixture.family, Mixture.trusted(np.ones(1), mixture.means[[k]], mixture.covariances[[k]], mixture.family)
+    if len(rows) < 2 * (family.n_factors + 2):
+        return None
+    source, density = ArraySource(rows, weights), own.log_density(rows)
+    factors = np.einsum("qd,nd->nq", projections(own.covariances[0]), rows - own.means[0])
+    turned = np.linalg.eigh(np.einsum("nq,n,np->qp", factors, weights, factors))[1][:, ::-1]
+    scores = [density - np.median(density), *(factors @ turned[:, :OWN_CUTS]).T]
+    best: Step | None = None
+    for sides in (score > 0 for score in scores):
+        if family.n_factors < sides.sum() < len(rows) - family.n_factors:
+            start = analysers(rows, np.stack([~sides, sides], axis=1) * weights[:, None], family, Floor())
+            last = next(islice(iterate(source, start, EM()), OWN_STEPS, None))
+            best = last if best is None or promise(last) > promise(best) else best
+    if best is None:
+        return None
+    gain = weights.sum() / n * best.log_likelihood - weights @ density / n
+    return float(gain), Components(best.mixture.weights, best.mixture.means, best.mixture.covariances)
+
+
+def _cut(rows: Array, weights: Array, direction: Array, prior: Array, row: float, family: Family) -> Cut:
     """Rows cut in two across a direction, then once more between the halves' means; the gain and the halves. None for too few rows."""
     D = rows.shape[1]
     if len(rows) < 2 * (D + 1):
@@ -152,14 +209,17 @@ def _held(rows: Array, responsibilities: Array, prior: Array, row: float) -> Com
 def _values(components: Components, family: Family) -> Array:
     """pi_k (log pi_k - log|Sigma_k| / 2), the covariances being of this family."""
     D = components.means.shape[1]
-    kept = family.moment.keep(components.covariances) / family.moment.divisor(D)
-    _, log_determinants = np.linalg.slogdet(family.moment.matrices(kept, D))
-    return np.asarray(components.weights * (np.log(components.weights) - log_determinants / 2))
+    if family.n_factors:
+        determinants = log_determinants(components.covariances)
+    else:
+        kept = family.moment.keep(components.covariances) / family.moment.divisor(D)
+        determinants = np.linalg.slogdet(family.moment.matrices(kept, D))[1]
+    return np.asarray(components.weights * (np.log(components.weights) - determinants / 2))
 
 
 def _exchanged(mixture: Mixture, exchange: Exchange, scout: Scout, regularisation: Regularisation) -> Mixture:
     """The mixture after an exchange."""
-    weights, means, matrices = mixture.weights.copy(), mixture.means.copy(), mixture.matrices.copy()
+    weights, means, matrices = (array.copy() for array in _components(mixture))
     places = [exchange.pair[0], exchange.pair[1], exchange.split]
     weights[places], means[places], matrices[places] = exchange.parts
     family = mixture.family
@@ -169,5 +229,5 @@ def _exchanged(mixture: Mixture, exchange: Exchange, scout: Scout, regularisatio
 def _of(family: Family, weights: Array, means: Array, matrices: Array, regularisation: Regularisation, reference: Array) -> Mixture:
     """The mixture of this family nearest to these components; a shared covariance is given as it is."""
     D = means.shape[1]
-    covariances = matrices if family.pooled else family.moment.keep(matrices) / family.moment.divisor(D)
+    covariances = matrices if family.pooled or family.n_factors else family.moment.keep(matrices) / family.moment.divisor(D)
     return Mixture.trusted(weights / weights.sum(), means, regularisation.hold(family, covariances, weights, D, reference), family)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from mixtura import checking
 from mixtura.errors import RepairWarning
 from mixtura.families import Family
-from mixtura.kernels import Gaussians, Plan
+from mixtura.kernels import AnyGaussians
 from mixtura.mixture import Mixture
 from mixtura.moments import Moment
 from mixtura.rules import EM, Event, Rule, Squarem, Update
@@ -72,7 +72,8 @@ class Fit:
 def sweep(mixture: Mixture, data: Any, sample_weight: ArrayLike | None = None, *, moment: Moment | None = None) -> Statistics:
     """One E-step over all rows: the statistics of `data` at `mixture`.
 
-    `data` is anything `mixtura.open` takes. `moment` asks for more second moments than the mixture's family needs (MATRIX keeps all).
+    `data` is anything `mixtura.open` takes. `moment` asks for more second moments than the mixture's family needs (MATRIX keeps all, and
+    makes D x D matrices of factors).
     Nothing of size rows x components is ever held.
 
     Raises DataError for rows that are not finite or not as wide as the mixture.
@@ -85,12 +86,12 @@ def sweep(mixture: Mixture, data: Any, sample_weight: ArrayLike | None = None, *
     return _sweep(mixture.gaussians, mixture.family, mixture.source(data, sample_weight), moment)
 
 
-def _sweep(gaussians: Gaussians, family: Family, source: Source, moment: Moment | None = None) -> Statistics:
+def _sweep(gaussians: AnyGaussians, family: Family, source: Source, moment: Moment | None = None) -> Statistics:
     moment_kept = moment or family.moment
     pooled = family.pooled and moment is None
-    common = family.moment.axes == 0 or moment_kept.axes == 0
+    common = family.one_scale or moment_kept.axes == 0
     frame = source.frame(common)
-    plan = Plan(gaussians, frame, source.dtype, (moment_kept, pooled))
+    plan = gaussians.plan(frame, source.dtype, (moment_kept, pooled))
     statistics = plan.statistics(source.reduce(lambda block: plan.sweep(block.rows, block.weights)))
     statistics = plan.complete(statistics, source.everything(moment_kept, common) if plan.wants_total else None)
     return statistics.translate(frame.centre, frame.scale)

@@ -20,10 +20,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixtura import storage
 from mixtura.errors import DataError, ModelFileError, ParameterError
+from mixtura.factors import Factors, packed
 from mixtura.families import Family, family_of
 from mixtura.frame import Frame
-from mixtura.kernels import Answers, Gaussians, Plan
-from mixtura.moments import Array
+from mixtura.kernels import Analysers, Answers, AnyGaussians, Gaussians
+from mixtura.moments import MATRIX, Array
 from mixtura.randomness import generator_of
 from mixtura.sources import Block, Source
 from mixtura.sources import open as open_source
@@ -46,7 +47,8 @@ class Mixture:
     """A Gaussian mixture in the caller's coordinates.
 
     Shapes: weights (K,), positive, sum 1; means (K, D), in the columns' units; covariances in the family's shape, in squared units:
-    full (K, D, D), diag (K, D), spherical (K,), tied (D, D), tied_diag (D,), tied_spherical (); VEI and EVI (K, D), the others (K, D, D).
+    full (K, D, D), diag (K, D), spherical (K,), tied (D, D), tied_diag (D,), tied_spherical (); VEI and EVI (K, D), the others (K, D, D); for q
+    factors (K, D, q + 1), the loadings and the noise beside them: see `of_factors`.
 
     Raises ParameterError where shapes disagree, weights are not a distribution, or a covariance is not symmetric positive definite,
     or the covariances do not share what those of the family share.
@@ -73,9 +75,9 @@ class Mixture:
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         object.__setattr__(self, "family", family)
-        if family.moment.axes == 2 and not np.allclose(self.covariances, np.swapaxes(self.covariances, -1, -2), rtol=1e-6, atol=0):
+        if family.moment is MATRIX and not np.allclose(self.covariances, np.swapaxes(self.covariances, -1, -2), rtol=1e-6, atol=0):
             raise ParameterError("a covariance is not symmetric: got unequal halves, expected Sigma = Sigma'; try (Sigma + Sigma.T) / 2")
-        _ = self.whiteners
+        self._check_definite()
         if family.constraint is not None and not self._is_member():
             raise ParameterError(
                 f"the covariances are not of family {family.code}: got some that do not share what its components share, expected volume, shape and "
@@ -99,14 +101,13 @@ class Mixture:
 
     @cached_property
     def whiteners(self) -> Array:
-        """U with U'U = Sigma^-1: (K, D, D) lower triangular or (K, D); leading axis 1 where the components share it."""
+        """U with U'U = Sigma^-1: (K, D, D) lower triangular or (K, D); leading axis 1 where the components share it. Nothing else asks for D x D
+        numbers where the covariances are factors.
+        """
         try:
             U = self.family.moment.whiteners(self.covariances, self.D)
         except np.linalg.LinAlgError:
-            raise ParameterError(
-                f"{self._first_singular()} is not positive definite: expected a covariance with positive eigenvalues; "
-                "try adding a small multiple of the identity"
-            ) from None
+            raise self._not_definite() from None
         return U[None] if self.family.pooled else U
 
     @cached_property
@@ -114,19 +115,58 @@ class Mixture:
         """The covariances as (K, D, D), whatever the family."""
         return self.family.matrices(self.covariances, self.K, self.D)
 
+    @cached_property
+    def variances(self) -> Array:
+        """The variance of each column in each component (K, D)."""
+        return np.broadcast_to(self.family.moment.variances(self.covariances, self.D), (self.K, self.D))
+
     @property
-    def gaussians(self) -> Gaussians:
+    def loadings(self) -> Array:
+        """A_k (K, D, q) of factor analysers, Sigma_k = A_k A_k' + Psi_k, in the columns' units. Raises ParameterError for other families."""
+        return self._factors()[..., :-1]
+
+    @property
+    def noise(self) -> Array:
+        """The diagonal of Psi_k (K, D) of factor analysers, or for ppca its one value (K,), in squared units. Raises as `loadings` does."""
+        noise = self._factors()[..., -1]
+        return noise[:, 0] if self.family.one_scale else noise
+
+    @classmethod
+    def of_factors(cls, weights: ArrayLike, means: ArrayLike, loadings: ArrayLike, noise: ArrayLike) -> Mixture:
+        """The mixture of Sigma_k = A_k A_k' + Psi_k, with loadings A_k (K, D, q) and noise (K, D) or, the same for all columns, (K,).
+
+        Its family is factor:q or ppca:q. Raises ParameterError as the class does.
+
+        >>> import mixtura
+        >>> mixture = mixtura.Mixture.of_factors([1.0], [[0.0, 0.0, 0.0]], [[[3.0], [0.0], [1.0]]], [2.0])
+        >>> mixture.matrices
+        array([[[11.,  0.,  3.],
+                [ 0.,  2.,  0.],
+                [ 3.,  0.,  3.]]])
+        """
+        A, Psi = _numbers("loadings", loadings), _numbers("noise", noise)
+        if A.ndim != 3 or Psi.shape not in (A.shape[:2], A.shape[:1]):
+            raise ParameterError(
+                f"loadings and noise do not fit: got shapes {A.shape} and {Psi.shape}, expected (K, D, q), and (K, D) or (K,); "
+                "try one of each for every component"
+            )
+        kind = "factor" if Psi.ndim == 2 else "ppca"
+        return cls(weights, means, packed(A, np.broadcast_to(Psi.reshape(len(A), -1), A.shape[:2])), family_of(kind, A.shape[2]))
+
+    @property
+    def gaussians(self) -> AnyGaussians:
         """The mixture as the kernels want it."""
         log_weights = np.log(np.maximum(self.weights, sys.float_info.min))  # a weight of zero stays an ordinary number
+        if isinstance(self.family.moment, Factors):
+            return Analysers(log_weights, self.means, self.covariances, self.family.moment)
         return Gaussians(log_weights, self.means, self.whiteners, self.family.moment.axes == 0)
 
     @cached_property
     def frame(self) -> Frame:
         """The coordinates in which this mixture has mean about 0 and variance about 1."""
         mean = self.weights @ self.means
-        variances = np.diagonal(self.matrices, axis1=1, axis2=2)
-        spread = self.weights @ (variances + (self.means - mean) ** 2)
-        return Frame.of(mean, np.sqrt(spread), self.family.moment.axes == 0)
+        spread = self.weights @ (self.variances + (self.means - mean) ** 2)
+        return Frame.of(mean, np.sqrt(spread), self.family.one_scale)
 
     def log_density(self, X: Any) -> NDArray[np.float64]:
         """log p(x) of each row, in nats: (N,)."""
@@ -146,14 +186,14 @@ class Mixture:
         return float(np.average(density, weights=None if sample_weight is None else np.asarray(sample_weight, dtype=float)))
 
     def answers(
-        self, X: Any, *, component: bool = False, density: bool = False, posterior: bool = False, gaussians: Gaussians | None = None
+        self, X: Any, *, component: bool = False, density: bool = False, posterior: bool = False, gaussians: AnyGaussians | None = None
     ) -> Answers:
         """Several answers for each row from one pass; those not asked for are empty. `probability` comes with `density`.
 
         `gaussians` are what rows are weighed with, where a rule expects others than the mixture's own (rules.Variational).
         """
         source = self.source(X)
-        plan = Plan(self.gaussians if gaussians is None else gaussians, self.frame, source.dtype, densities=density)
+        plan = (self.gaussians if gaussians is None else gaussians).plan(self.frame, source.dtype, densities=density)
         answers = Answers.room(source.n_rows, self.K, source.dtype, component, density, posterior)
 
         def fill(block: Block) -> NDArray[Any]:
@@ -175,7 +215,7 @@ class Mixture:
         0.6931
         """
         source = self.source(X, sample_weight)
-        plan = Plan(self.gaussians, self.frame, source.dtype, densities=False)
+        plan = self.gaussians.plan(self.frame, source.dtype, densities=False)
 
         def sums(block: Block) -> Array:
             part = Answers.room(len(block.rows), self.K, source.dtype, component=False, density=False, posterior=True)
@@ -205,12 +245,8 @@ class Mixture:
             raise ParameterError(f"cannot sample {n} rows: expected n >= 1; try n=1")
         generator = generator_of(random_state)
         component = generator.choice(self.K, size=n, p=self.weights)
-        factors = np.linalg.cholesky(self.matrices)
-        rows = generator.standard_normal((n, self.D))
-        for k in range(self.K):
-            mine = component == k
-            rows[mine] = self.means[k] + rows[mine] @ factors[k].T
-        return rows, component
+        covariances = np.broadcast_to(self.covariances, (self.K, *self.family.moment.shape(self.D)))
+        return self.means[component] + self.family.moment.draw(covariances, component, self.D, generator), component
 
     def to_family(self, family: str | Family) -> Mixture:
         """The same mixture written in a more general family."""
@@ -255,10 +291,31 @@ class Mixture:
     def _is_member(self) -> bool:
         """Whether the covariances are those of the family that are nearest to them, but for what a file or a caller rounds."""
         apart = self.family.matrices(self.covariances - self.family.project(self.covariances, self.weights, self.D), self.K, self.D)
-        deviations = np.sqrt(np.diagonal(self.matrices, axis1=1, axis2=2))
+        deviations = np.sqrt(self.variances)
         if self.family.equivariance == "similarities":  # axes at right angles are as exact as the widest column
             deviations = np.broadcast_to(deviations.max(axis=1, keepdims=True), deviations.shape)
         return bool((np.abs(apart) <= ROUNDING * deviations[:, :, None] * deviations[:, None, :]).all())
+
+    def _check_definite(self) -> None:
+        """Raises ParameterError where a covariance is not positive definite."""
+        if isinstance(self.family.moment, Factors):
+            try:
+                self.family.moment.check_covariances(self.covariances)
+            except np.linalg.LinAlgError:
+                raise self._not_definite() from None
+        else:
+            _ = self.whiteners
+
+    def _not_definite(self) -> ParameterError:
+        return ParameterError(
+            f"{self._first_singular()} is not positive definite: expected a covariance with positive eigenvalues; "
+            "try adding a small multiple of the identity"
+        )
+
+    def _factors(self) -> Array:
+        if not self.family.n_factors:
+            raise ParameterError(f"a {self.family.name} mixture has no factors: expected family factor:q or ppca:q; try mixture.matrices")
+        return self.covariances
 
     def _first_singular(self) -> str:
         stack = self.covariances[None] if self.family.pooled else self.covariances

@@ -13,7 +13,7 @@ leading axes (components).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,17 @@ class Moment(ABC):
     name: str  # MATRIX, DIAGONAL or NORM in lower case
     axes: int  # how many trailing axes the kept array has
 
-    def __reduce__(self) -> str:
+    def __reduce__(self) -> Any:
         return self.name.upper()  # there is one of each, after pickling too
+
+    @property
+    def reference(self) -> Moment:
+        """In which shape the covariance of all rows is what others are relative to."""
+        return self
+
+    def reduce(self, second: Array) -> Array:
+        """What `reference` keeps of what this moment keeps."""
+        return second
 
     @abstractmethod
     def shape(self, D: int) -> tuple[int, ...]:
@@ -47,6 +56,10 @@ class Moment(ABC):
     @abstractmethod
     def rescale(self, second: Array, scale: Array) -> Array:
         """The second moment of S x, S = diag(scale); NORM needs one scale for all columns."""
+
+    def rescaled(self, scale: Array) -> Moment:
+        """The moment in whose terms `rescale` answers."""
+        return self
 
     @abstractmethod
     def keep(self, matrices: Array) -> Array:
@@ -75,6 +88,31 @@ class Moment(ABC):
     @abstractmethod
     def matrices(self, covariances: Array, D: int) -> Array:
         """The covariances as (.., D, D)."""
+
+    def variances(self, covariances: Array, D: int) -> Array:
+        """The variance of each column (.., D)."""
+        return np.asarray(np.diagonal(self.matrices(covariances, D), axis1=-2, axis2=-1))
+
+    def widest(self, covariance: Array, D: int) -> Array:
+        """The longest axis (D,) of one covariance, as long as the deviation along it."""
+        values, vectors = np.linalg.eigh(self.matrices(covariance, D))
+        return np.asarray(vectors[:, -1] * np.sqrt(values[-1]))
+
+    def draw(self, covariances: Array, component: NDArray[np.int64], D: int, generator: np.random.Generator) -> Array:
+        """Rows about zero (n, D), each of the covariance (K, ...) of its component."""
+        rows = generator.standard_normal((len(component), D))
+        for k, factor in enumerate(np.linalg.cholesky(self.matrices(covariances, D))):
+            mine = component == k
+            rows[mine] = rows[mine] @ factor.T
+        return rows
+
+    def maximise(self, scatter: Array, rows: Array, D: int, previous: Array | None = None) -> Array:
+        """The covariances of greatest likelihood for scatter of so many rows, in closed form."""
+        return np.asarray(scatter / (rows * self.divisor(D)).reshape(rows.shape + (1,) * self.axes))
+
+    def as_scatter(self, covariances: Array, rows: Array, D: int) -> Array:
+        """The scatter that so many rows of these covariances have: what `maximise` turns into them."""
+        return np.asarray(covariances * (rows * self.divisor(D)).reshape(rows.shape + (1,) * self.axes))
 
     @abstractmethod
     def whiteners(self, covariances: Array, D: int) -> Array:

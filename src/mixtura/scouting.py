@@ -13,8 +13,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.factors import Factors
+from mixtura.families import Family
 from mixtura.hierarchy import agglomerate
-from mixtura.moments import DIAGONAL, MATRIX, NORM, Array, Moment
+from mixtura.mixture import Mixture
+from mixtura.moments import MATRIX, Array, Moment
+from mixtura.regularisation import Regularisation
+from mixtura.rules.maximising import TINY
 from mixtura.sources import ArraySource, Source
 from mixtura.statistics import Statistics
 
@@ -23,6 +28,7 @@ SCOUTED = 10_000  # rows that candidates are drawn from and compared on
 TREE = 2_000  # rows up to which trees are grown: time and memory grow with the square
 SHAPED = 400_000_000  # N^2 D^3 up to which the other tree is grown: about a second
 AT_ONCE = 2_000_000  # distances held at the same time
+NUMBERS_AT_ONCE = 8_000_000  # differences held at the same time: 64 MB
 
 Labels = NDArray[np.intp]
 
@@ -66,12 +72,14 @@ class Scout:
 
     def reference(self, moment: Moment) -> Array:
         """The covariance of the rows: what a floor is relative to."""
-        return self._references[moment.name]
+        kept = self._references
+        if moment.reference.name not in kept:
+            kept[moment.reference.name] = sums(self.rows, self.weights[:, None], moment.reference, pooled=False).data_covariance
+        return kept[moment.reference.name]
 
     @cached_property
     def _references(self) -> dict[str, Array]:
-        ones = self.weights[:, None]
-        return {moment.name: sums(self.rows, ones, moment, pooled=False).data_covariance for moment in (NORM, DIAGONAL, MATRIX)}
+        return {}
 
     def labellings(self, K: int, draws: int, generator: np.random.Generator) -> Labels:
         """Partitions of the distinct rows into K parts, one a row of labels: the cut of each tree, and `draws` of k-means++."""
@@ -97,10 +105,16 @@ class Scout:
         chosen = np.empty((draws, K), dtype=np.intp)
         for k in range(K):
             chosen[:, k] = _draw(self.weights * gap, generator)
-            apart = self.standardised - self.standardised[chosen[:, k], None]
-            distance = np.einsum("cnd,cnd->cn", apart, apart)
+            distance = self._squares(self.standardised[chosen[:, k]])
             gap = distance if k == 0 else np.minimum(gap, distance)
         return chosen
+
+    def _squares(self, centres: Array) -> Array:
+        """Squared distances (draws, N) from the rows to a centre (draws, D) each."""
+        if len(centres) > 1 and centres.size * len(self.rows) > NUMBERS_AT_ONCE:
+            return np.vstack([self._squares(centre[None]) for centre in centres])
+        apart = self.standardised - centres[:, None]
+        return np.asarray(np.einsum("cnd,cnd->cn", apart, apart))
 
     def _nearest(self, centres: Array) -> Labels:
         """The nearest centre (draws, K, D) of each row."""
@@ -139,6 +153,16 @@ def sums(rows: Array, responsibilities: Array, moment: Moment, pooled: bool) -> 
         second[k] = weighted.T @ centred if moment is MATRIX else moment.product(weighted, centred).sum(axis=0)
     kept = second.sum(axis=0) if pooled else second
     return Statistics(moment, pooled, len(rows), float(counts.sum()), np.nan, counts, means, np.zeros((K, D)), kept)
+
+
+def analysers(rows: Array, responsibilities: Array, family: Family, regularisation: Regularisation) -> Mixture:
+    """The mixture of factor analysers that responsibilities (N, K) amount to: the widest directions of each component's rows (Factors.first)."""
+    factors = family.moment
+    assert isinstance(factors, Factors)
+    seen = sums(rows, responsibilities, factors.reference, pooled=False)
+    covariances = factors.first(rows, responsibilities, seen.data_covariance)
+    counts = np.maximum(seen.counts, TINY * seen.counts.sum())
+    return Mixture.trusted(counts / counts.sum(), seen.means, regularisation.apply(family, covariances, seen.data_covariance)[0], family)
 
 
 def _distinct(rows: Array, weights: Array) -> tuple[Array, Array]:

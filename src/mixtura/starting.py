@@ -25,7 +25,7 @@ from mixtura.randomness import generator_of
 from mixtura.regularisation import Floor, Regularisation
 from mixtura.rules import EM
 from mixtura.rules.maximising import maximise
-from mixtura.scouting import Labels, Scout, one_hot, sums
+from mixtura.scouting import Labels, Scout, analysers, one_hot, sums
 from mixtura.sources import Source
 from mixtura.sources import open as open_source
 
@@ -84,9 +84,9 @@ def labellings(scout: Scout, K: int, generator: np.random.Generator) -> Labels:
 
 
 def candidates(scout: Scout, labels: Labels, K: int, family: Family, regularisation: Regularisation) -> list[Mixture]:
-    """A mixture of each hard partition; where rows are few, the best one of all after some steps together."""
-    if len(labels) <= FEW + 2:
-        return [partition(scout, one, K, family, regularisation) for one in labels]
+    """A mixture of each hard partition; where rows are few, the best one of all after some steps together, which factors do not know."""
+    if len(labels) <= FEW + 2 or family.n_factors:
+        return [partition(scout, one, K, family, regularisation) for one in labels[: FEW + 2]]
     together = Lockstep(scout.rows, scout.weights, family, regularisation, scout.reference(family.moment))
     responsibilities = one_hot(labels, K)
     for steps, kept in TOGETHER:
@@ -120,8 +120,19 @@ def partition(scout: Scout, labels: Labels, K: int, family: Family, regularisati
 def from_responsibilities(
     rows: Array, responsibilities: Array, family: Family, regularisation: Regularisation, reference: Array | None = None
 ) -> Mixture:
-    """The M-step from given responsibilities (N, K), row weights multiplied in: the textbook's other way to begin."""
+    """The M-step from given responsibilities (N, K), row weights multiplied in: the textbook's other way to begin.
+
+    Of factors, whose M-step only goes on from others, the widest directions of each component's rows (Factors.first).
+    """
+    if family.n_factors:
+        return analysers(rows, responsibilities, family, regularisation)
     return maximise(family, sums(rows, responsibilities, family.moment, family.pooled), regularisation, reference)[0]
+
+
+def like(mixture: Mixture, family: Family, scout: Scout, regularisation: Regularisation) -> Mixture:
+    """The mixture of this family for the posteriors of another on the scout's rows."""
+    responsibilities = mixture.posterior(scout.rows) * scout.weights[:, None]
+    return from_responsibilities(scout.rows, responsibilities, family, regularisation)
 
 
 def _random(scout: Scout, K: int, family: Family, regularisation: Regularisation, generator: np.random.Generator) -> Mixture:
@@ -148,8 +159,7 @@ def _k_means(scout: Scout, K: int, family: Family, regularisation: Regularisatio
 
 def _around(scout: Scout, means: Array, family: Family, regularisation: Regularisation) -> Mixture:
     """Equal components about given means, each with the covariance of all rows: single rows have none of their own."""
-    everything = sums(scout.rows, scout.weights[:, None], family.moment, family.pooled)
-    covariances, K = maximise(family, everything, regularisation)[0].covariances, len(means)
+    covariances, K = from_responsibilities(scout.rows, scout.weights[:, None], family, regularisation).covariances, len(means)
     return Mixture(np.full(K, 1 / K), means, covariances if family.pooled else np.repeat(covariances, K, axis=0), family)
 
 

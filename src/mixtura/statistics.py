@@ -25,7 +25,8 @@ COLLINEAR = 1e-4  # share of the diagonal in the data's covariance: with the flo
 class Statistics:
     """Immutable sums over weighted rows; `+` merges those of other rows taken at the same mixture and pivots.
 
-    Shapes: counts (K,), pivots and first (K, D), second (K, ...) or, pooled, (...), with ... the moment's shape. `log_likelihood` is the
+    Shapes: counts (K,), pivots and first (K, D), second (K, ...) or, pooled, (...), with ... the moment's shape; of factors S beta'
+    and the diagonal of S (mixtura.factors), with `moment` telling beta. `log_likelihood` is the
     sum of w_i log p(x_i) in nats, `weight` the sum of w_i, `rows` the number of rows.
 
     >>> import numpy as np, mixtura
@@ -93,7 +94,9 @@ class Statistics:
     def translate(self, centre: Array, scale: Array) -> Statistics:
         """The statistics of centre + scale * x."""
         log_likelihood = self.log_likelihood - self.weight * float(np.log(scale).sum())
-        return self._about(centre + scale * self.pivots, self.first * scale, self.moment.rescale(self.second, scale), log_likelihood)
+        moved = self._about(centre + scale * self.pivots, self.first * scale, self.moment.rescale(self.second, scale), log_likelihood)
+        moment = self.moment.rescaled(scale)
+        return moved if moment is self.moment else replace(moved, moment=moment)
 
     def _about(self, pivots: Array, first: Array, second: Array, log_likelihood: float) -> Statistics:
         # written out: dataclasses.replace takes ten times as long, and this runs several times a step
@@ -120,8 +123,17 @@ class Statistics:
         return self.first / np.maximum(self.counts, sys.float_info.min)[:, None]
 
     @cached_property
+    def reduced(self) -> Statistics:
+        """The same sums, less second moments: what the covariance of all rows needs (Moment.reference)."""
+        if self.moment.reference is self.moment:
+            return self
+        return replace(self, moment=self.moment.reference, second=self.moment.reduce(self.second))
+
+    @cached_property
     def total(self) -> Statistics:
-        """All components taken as one (K = 1), about the overall mean."""
+        """All components taken as one (K = 1), about the overall mean; second moments are those of `reduced`."""
+        if self.reduced is not self:
+            return self.reduced.total
         mean = (self.counts @ self.means / self.counts.sum())[None]
         about = self.repivot(np.repeat(mean, len(self.counts), axis=0))
         counts, first = about.counts.sum(keepdims=True), about.first.sum(axis=0, keepdims=True)
@@ -135,6 +147,8 @@ class Statistics:
         A column whose variance is zero to rounding counts with its squared mean (or 1), so that it has a scale at all; a matrix is
         mixed with a ten-thousandth of its diagonal, so that collinear columns keep a small variance in every direction.
         """
+        if self.reduced is not self:
+            return self.reduced.data_covariance
         overall = self.total
         D = self.pivots.shape[1]
         covariance = overall.second.reshape(self.moment.shape(D)) / (overall.counts[0] * self.moment.divisor(D))

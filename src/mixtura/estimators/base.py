@@ -24,7 +24,7 @@ from mixtura.estimators.history import ConvergenceWarning, History
 from mixtura.estimators.progress import Progress
 from mixtura.families import Family, family_of
 from mixtura.fitting import Fit, Step, fit
-from mixtura.kernels import Answers, Gaussians
+from mixtura.kernels import Answers, AnyGaussians
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 from mixtura.regularisation import Regularisation, regularisation_of
@@ -39,6 +39,7 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
     n_components: int
     covariance_type: str | Family
+    n_factors: int | None = None
     tol: float
     reg_covar: str | float | Regularisation
     max_iter: int
@@ -83,7 +84,7 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
     @property
     @abstractmethod
-    def _gaussians(self) -> Gaussians:
+    def _gaussians(self) -> AnyGaussians:
         """What rows are weighed with."""
 
     def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -154,8 +155,8 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
     @property
     def covariances_(self) -> Array:
-        """The covariances Sigma in the shape of their type, in squared units."""
-        return self.mixture_.covariances
+        """The covariances Sigma in the shape of their type, in squared units; of factors (K, D, D), made when they are asked for."""
+        return self.mixture_.matrices if self.mixture_.family.n_factors else self.mixture_.covariances
 
     @property
     def precisions_cholesky_(self) -> Array:
@@ -197,7 +198,7 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         checking.number("tol", self.tol, "a number >= 0 in nats", lambda tol: 0 <= tol < np.inf, 1e-3)
         start_of(self.init_params)
         regularisation = regularisation_of(self.reg_covar)
-        return Task(family_of(self.covariance_type), regularisation, self._rule(regularisation))
+        return Task(family_of(self.covariance_type, self.n_factors), regularisation, self._rule(regularisation))
 
     def _source(self, X: Any, sample_weight: ArrayLike | None = None, *, reset: bool = False) -> ArraySource:
         """X as a source. scikit-learn checks names, width and kind; the source checks the numbers, and names column and row."""
@@ -219,6 +220,11 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
             raise ParameterError(
                 f"warm_start cannot go on from the last fit: got {self.n_components} components and {D} columns, expected {previous.K} and "
                 f"{previous.D} as before; try warm_start=False"
+            )
+        if family.n_factors and previous.family is not family:  # loadings of zero would stay zero
+            raise ParameterError(
+                f"warm_start cannot go on from the last fit: got family {family.name!r}, expected {previous.family.name!r} as before, because more "
+                "factors are found from rows; try warm_start=False"
             )
         return previous if previous.family.name == family.name else previous.to_family(family)
 
@@ -276,7 +282,7 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def _answers(self, source: ArraySource, **wanted: bool) -> Answers:
         return self.mixture_.answers(source, gaussians=self._gaussians, **wanted)
 
-    def _log_densities(self, source: ArraySource, gaussians: Gaussians) -> Array:
+    def _log_densities(self, source: ArraySource, gaussians: AnyGaussians) -> Array:
         return self.mixture_.answers(source, density=True, gaussians=gaussians).log_density.astype(float, copy=False)
 
     def _log_likelihood(self, X: Any, sample_weight: ArrayLike | None) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from mixtura.estimators.base import MixtureEstimator
 from mixtura.estimators.given import Given
 from mixtura.families import Family
 from mixtura.fitting import Step
-from mixtura.kernels import Gaussians
+from mixtura.kernels import AnyGaussians
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 from mixtura.regularisation import Regularisation, Ridge
@@ -175,7 +175,8 @@ class BayesianGaussianMixture(MixtureEstimator):
     def _begun(self, source: ArraySource, start: Mixture, rule: Rule, way: str) -> tuple[Mixture, Rule]:
         """The posterior that the start amounts to, or the last fit's."""
         assert isinstance(rule, Variational)
-        common = start.family.moment.axes == 0
+        rule.check(start.family, source.D)
+        common = start.family.one_scale
         frame = source.frame(common)
         everything = source.everything(start.family.moment, common).translate(frame.centre, frame.scale)
         begun, beliefs = rule.begin(_heaviest_first(start) if way == "auto" else start, everything, self._previous_posterior(way))
@@ -209,7 +210,7 @@ class BayesianGaussianMixture(MixtureEstimator):
         return objective * self._weight - K * (of_precisions + of_means) - prior.proportions.log_constant - of_rows
 
     @property
-    def _gaussians(self) -> Gaussians:
+    def _gaussians(self) -> AnyGaussians:
         return self._posterior.gaussians(self.mixture_)
 
     @property

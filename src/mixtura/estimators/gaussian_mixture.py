@@ -17,10 +17,11 @@ from mixtura.estimators.base import MixtureEstimator, Task
 from mixtura.estimators.given import Given
 from mixtura.estimators.history import History
 from mixtura.estimators.stream import Stream, online_rule
-from mixtura.families import Family
+from mixtura.families import Family, has_factors
 from mixtura.fitting import Fit, Step, sweep
-from mixtura.kernels import Gaussians
+from mixtura.kernels import AnyGaussians
 from mixtura.mixture import Mixture
+from mixtura.moments import Array
 from mixtura.regularisation import Regularisation
 from mixtura.rules import Fixed, Masks, Online, Rule, rule_of
 from mixtura.sources import ArraySource
@@ -28,7 +29,12 @@ from mixtura.starting import check_components
 
 
 def _learns_from_batches(estimator: GaussianMixture) -> bool:
-    """Whether there is a partial_fit: other rules have none, and scikit-learn asks with hasattr. Raises what says why, as its cause."""
+    """Whether there is a partial_fit: other rules have none, nor have factors, and scikit-learn asks with hasattr. Raises what says why."""
+    if has_factors(estimator.covariance_type):
+        raise ParameterError(
+            f"covariance_type {estimator.covariance_type!r} does not learn from batches: got factors, whose sums are taken at one mixture and mean "
+            "nothing at another, expected whole second moments; try fit, or covariance_type='full'"
+        )
     return online_rule(estimator.rule) is not None
 
 
@@ -46,7 +52,8 @@ class GaussianMixture(MixtureEstimator):
     - A component that collapses or loses its rows is repaired, told once (RepairWarning) and recorded in `history_`; a fit never fails on it.
     - `fit`, `score`, `bic` and `aic` take `sample_weight`: a weight of 2 is a row twice.
     - `covariance_type` takes every family of Mixtura by name or mclust code: full (VVV), tied (EEE), diag (VVI), spherical (VII),
-      tied_diag (EEI), tied_spherical (EII), and by code VEI EVI VEE EVE VVE EEV VEV EVV.
+      tied_diag (EEI), tied_spherical (EII), and by code VEI EVI VEE EVE VVE EEV VEV EVV. For many columns there are "factor" and "ppca" with
+      `n_factors` columns of loadings (families.factor, families.ppca): covariances are then `loadings_` and `noise_`, and never D x D in a fit.
     - `rule` says how each step is made: "em" (accelerated once it proves slow), "map", "natural" and "gradient" (with `learning_rate`), "online",
       "lbfgs", or a Rule, which brings its own regularisation. `fixed` keeps chosen weights, means and covariances at their `weights_init`,
       `means_init` and `precisions_init` (see rules.Fixed).
@@ -64,7 +71,9 @@ class GaussianMixture(MixtureEstimator):
 
     Attributes: `weights_` (K,), `means_` (K, D), in the columns' units; `covariances_` and `precisions_`: full (K, D, D), tied (D, D), diag
     (K, D), spherical (K,), tied_diag (D,), tied_spherical (); `precisions_cholesky_` of the same shape, upper triangular P with
-    precision = P P', or its root; `converged_`, `n_iter_`, `lower_bound_`, `lower_bounds_`; `n_features_in_`, `feature_names_in_`;
+    precision = P P', or its root; `loadings_` (K, D, q) and `noise_` (K, D), for ppca (K,), where Sigma_k = A_k A_k' + Psi_k, and the four
+    before then (K, D, D), made when they are asked for; `converged_`, `n_iter_`, `lower_bound_`, `lower_bounds_`; `n_features_in_`,
+    `feature_names_in_`;
     `mixture_` (mixtura.Mixture), `history_` (History), `stream_` where `partial_fit` was used.
 
     Raises ParameterError for a parameter that makes no sense and DataError for rows that cannot be fitted; both are ValueErrors. Warns
@@ -101,6 +110,7 @@ class GaussianMixture(MixtureEstimator):
         rule: str | Rule = "em",
         learning_rate: float | None = None,
         fixed: Masks = None,
+        n_factors: int | None = None,
         n_jobs: int | None = None,
     ):
         self.n_components = n_components
@@ -120,6 +130,7 @@ class GaussianMixture(MixtureEstimator):
         self.rule = rule
         self.learning_rate = learning_rate
         self.fixed = fixed
+        self.n_factors = n_factors
         self.n_jobs = n_jobs
 
     @available_if(_learns_from_batches)  # type: ignore[untyped-decorator]
@@ -222,5 +233,20 @@ class GaussianMixture(MixtureEstimator):
         return objective
 
     @property
-    def _gaussians(self) -> Gaussians:
+    def loadings_(self) -> Array:
+        """The loadings A_k (K, D, q) of covariance_type "factor" or "ppca", in the columns' units. AttributeError for others."""
+        return self._with_factors("loadings_").loadings
+
+    @property
+    def noise_(self) -> Array:
+        """The noise Psi_k of each column (K, D), or for "ppca" of all (K,), in squared units. AttributeError for others."""
+        return self._with_factors("noise_").noise
+
+    def _with_factors(self, name: str) -> Mixture:
+        if not self.mixture_.family.n_factors:
+            raise AttributeError(f"no {name}: got covariance_type {self.mixture_.family.name!r}, expected 'factor' or 'ppca'; try covariances_")
+        return self.mixture_
+
+    @property
+    def _gaussians(self) -> AnyGaussians:
         return self.mixture_.gaussians

@@ -32,6 +32,10 @@ class Given(NamedTuple):
         >>> Given.of(family_of("spherical"), K=2, D=3, precisions=[4.0, 0.25]).covariances
         array([0.25, 4.  ])
         """
+        if family.n_factors and precisions is not None:
+            raise ParameterError(
+                f"precisions_init does not fit family {family.name!r}: got precisions, expected None; try mixtura.fit from a Mixture.of_factors"
+            )
         inverted = _given("precisions_init", precisions, family.shape(K, D))
         return cls(
             _given("weights_init", weights, (K,)),

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.factors import Factors, packed
 from mixtura.families.constraint import EQUAL, Constraint, across
 from mixtura.moments import DIAGONAL, MATRIX, NORM, Array, Moment
 
@@ -27,7 +28,8 @@ class Family:
     """One covariance structure: `moment` is the part of each covariance that is free, `pooled` whether all components share it.
 
     `name` is ours and scikit-learn's, `code` is mclust's. Covariances have the shape (K, ...), or (...) where pooled, with ... the
-    moment's: (D, D), (D,) or (). A `constraint` says what those that are not pooled have in common.
+    moment's: (D, D), (D,) or (), and (D, q + 1) for q factors (mixtura.factors). A `constraint` says what those that are not pooled have in
+    common.
 
     >>> from mixtura.families import FAMILIES
     >>> FAMILIES["VVV"].name, FAMILIES["tied"].n_parameters(K=3, D=2)
@@ -47,6 +49,16 @@ class Family:
         return cls(name or code.lower(), code, moment, "V" not in code, constraint)
 
     @property
+    def n_factors(self) -> int:
+        """q of factor analysers, whose covariances are loadings and noise; 0 for the families of the three letters."""
+        return self.moment.q if isinstance(self.moment, Factors) else 0
+
+    @property
+    def one_scale(self) -> bool:
+        """Whether all columns are measured by one scale, as spheres and equal noises need."""
+        return self.moment.reference is NORM
+
+    @property
     def coupled(self) -> bool:
         """Whether components share any part of their covariances, so that none can be changed alone."""
         return self.pooled or self.constraint is not None
@@ -54,7 +66,7 @@ class Family:
     @property
     def equivariance(self) -> Literal["linear", "scales", "similarities"]:
         """The maps of rows that carry a fit along: any linear one, a scale per column, or rotations and one scale for all; always any shift."""
-        if self.moment is DIAGONAL:
+        if self.moment.reference is DIAGONAL:
             return "scales"
         # a linear map mixes shape and orientation: it may where both are equal, or both free
         return "linear" if self.moment is MATRIX and self.code[1] == self.code[2] else "similarities"
@@ -64,7 +76,12 @@ class Family:
         return self.moment.shape(D) if self.pooled else (K, *self.moment.shape(D))
 
     def n_covariance_parameters(self, K: int, D: int) -> int:
-        """Free covariance parameters: those of volume (1), shape (D - 1) and orientation (D (D - 1) / 2), times K where they vary."""
+        """Free covariance parameters: those of volume (1), shape (D - 1) and orientation (D (D - 1) / 2), times K where they vary.
+
+        Of q factors K times D q - q (q - 1) / 2 loadings, rotations being free, and the noise: D, or 1 for ppca.
+        """
+        if self.n_factors:
+            return K * self.moment.n_parameters(D)
         of_one = {"I": 0, "E": 1, "V": K}
         return sum(of_one[letter] * size for letter, size in zip(self.code, (1, D - 1, D * (D - 1) // 2), strict=True))
 
@@ -75,12 +92,12 @@ class Family:
     def maximise(self, scatter: Array, counts: Array, D: int, previous: Array | None = None) -> Array:
         """The covariances of greatest likelihood for scatter (.., K, ...), pooled (.., ...), and counts (.., K).
 
-        In closed form scatter / n_k (pooled: scatter / n), per column for NORM. Constraints that have none begin at `previous` covariances.
+        In closed form scatter / n_k (pooled: scatter / n), per column for NORM. Constraints that have none begin at `previous` covariances, and
+        factors go one step of EM from them.
         """
         if self.constraint is not None:
             return self.constraint.maximise(scatter, counts, previous)
-        rows = np.asarray(counts.sum(axis=-1) if self.pooled else counts)
-        return np.asarray(scatter / (rows * self.moment.divisor(D)).reshape(rows.shape + (1,) * self.moment.axes))
+        return self.moment.maximise(scatter, np.asarray(counts.sum(axis=-1) if self.pooled else counts), D, previous)
 
     def maximise_above(
         self, scatter: Array, counts: Array, D: int, reference: Array, relative: float, ridge: float = 0.0, previous: Array | None = None
@@ -139,10 +156,28 @@ class Family:
         return np.broadcast_to(self.moment.matrices(covariances, D), (K, D, D))
 
     def nests(self, other: Family) -> bool:
-        """Whether every mixture of `other` is also one of this family: no letter of its code is freer. Spheres have any orientation."""
+        """Whether every mixture of `other` is also one of this family: no letter of its code is freer. Spheres have any orientation.
+
+        So is one of fewer factors, or of none: of spheres, or of axis-aligned ellipsoids where each column has its noise.
+        """
+        if self.n_factors or other.n_factors:
+            return self._nests_factors(other)
         return all("IEV".index(mine) >= "IEV".index(theirs) for mine, theirs in zip(self.code, other.code, strict=True))
 
+    def _nests_factors(self, other: Family) -> bool:
+        mine, theirs = self.moment, other.moment
+        if not isinstance(mine, Factors):
+            return self.code == "VVV"
+        if isinstance(theirs, Factors):
+            return mine.q >= theirs.q and (theirs.isotropic or not mine.isotropic)
+        return theirs is NORM or (theirs is DIAGONAL and not mine.isotropic)
+
     def convert(self, covariances: Array, other: Family, K: int, D: int) -> Array:
-        """Covariances of this family in the shape of `other`, which nests it."""
+        """Covariances of this family in the shape of `other`, which nests it; more factors have loadings of zero."""
+        if other.n_factors:
+            q, loadings = self.n_factors, np.zeros((K, D, other.n_factors))
+            loadings[..., :q] = covariances[..., :q] if q else 0.0
+            noise = covariances[..., -1] if q else np.broadcast_to(self.moment.variances(covariances, D), (K, D))
+            return packed(loadings, noise)
         kept = other.moment.keep(self.moment.matrices(covariances, D)) / other.moment.divisor(D)
         return kept if self.pooled == other.pooled else np.broadcast_to(kept, other.shape(K, D)).copy()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from mixtura.kernels.lanes import Entry, accumulate, fma, gather, kernel, load, splat, store, wide_registers
+from mixtura.kernels.lanes import Entry, accumulate, fma, gather, inlined, kernel, load, splat, store, wide_registers
 from mixtura.kernels.panel import e_step, hide, standardise, weigh_posteriors
 
 DENSE = 4 / 3  # a component that has part in more than the inverse of this of the rows takes all of them: picking has its price
@@ -24,6 +24,22 @@ def centre_about(panel, means, k, D, rows, step, centred):  # type: ignore[no-un
             store(centred, j, i, load(panel, j, i) - mean)
 
 
+@inlined
+def add_products(tile, others, n, i, step, a0, a1, a2, a3, b0, b1, b2, b3):  # type: ignore[no-untyped-def]
+    """Four sums of two registers of rows each, at i, gain the products of the first n rows of `others` with four columns of numbers (n, 4)."""
+    for j in range(n):
+        x, y = load(others, j, i), load(others, j, i + step)
+        u = splat(x, tile[j, 0])
+        a0, b0 = fma(u, x, a0), fma(u, y, b0)
+        u = splat(x, tile[j, 1])
+        a1, b1 = fma(u, x, a1), fma(u, y, b1)
+        u = splat(x, tile[j, 2])
+        a2, b2 = fma(u, x, a2), fma(u, y, b2)
+        u = splat(x, tile[j, 3])
+        a3, b3 = fma(u, x, a3), fma(u, y, b3)
+    return a0, a1, a2, a3, b0, b1, b2, b3
+
+
 @kernel
 def matrix_logits(panel, means, U, constants, K, D, rows, step, centred, logits):  # type: ignore[no-untyped-def]
     """U is packed as (component, group of four rows, column, row in the group); columns beyond the group's are zero and skipped."""
@@ -36,17 +52,9 @@ def matrix_logits(panel, means, U, constants, K, D, rows, step, centred, logits)
         for i in range(0, rows, 2 * step):
             q = r = zero
             for g in range(groups):
-                a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = zero
-                for j in range(min(4 * g + 4, D)):
-                    x, y = load(centred, j, i), load(centred, j, i + step)
-                    u = splat(panel, U[k, g, j, 0])
-                    a0, b0 = fma(u, x, a0), fma(u, y, b0)
-                    u = splat(panel, U[k, g, j, 1])
-                    a1, b1 = fma(u, x, a1), fma(u, y, b1)
-                    u = splat(panel, U[k, g, j, 2])
-                    a2, b2 = fma(u, x, a2), fma(u, y, b2)
-                    u = splat(panel, U[k, g, j, 3])
-                    a3, b3 = fma(u, x, a3), fma(u, y, b3)
+                a0, a1, a2, a3, b0, b1, b2, b3 = add_products(
+                    U[k, g], centred, min(4 * g + 4, D), i, step, zero, zero, zero, zero, zero, zero, zero, zero
+                )
                 q = fma(a3, a3, fma(a2, a2, fma(a1, a1, fma(a0, a0, q))))
                 r = fma(b3, b3, fma(b2, b2, fma(b1, b1, fma(b0, b0, r))))
             store(logits, k, i, fma(minus_half, q, constant))
@@ -93,6 +101,29 @@ def weigh_component(logits, k, scratch, rows, step, weights):  # type: ignore[no
 
 
 @kernel
+def add_tile(weighted, others, m, rows, step, sums, row, column):  # type: ignore[no-untyped-def]
+    """Four by four of sums, from row and column on, gain the products of four weighted columns with four others from m on."""
+    wide_registers()
+    a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = splat(weighted, 0.0)
+    c0 = c1 = c2 = c3 = d0 = d1 = d2 = d3 = splat(weighted, 0.0)
+    for i in range(0, rows, step):
+        x, y = load(others, m, i), load(others, m + 1, i)
+        z, w = load(others, m + 2, i), load(others, m + 3, i)
+        r = load(weighted, 0, i)
+        a0, b0, c0, d0 = fma(r, x, a0), fma(r, y, b0), fma(r, z, c0), fma(r, w, d0)
+        r = load(weighted, 1, i)
+        a1, b1, c1, d1 = fma(r, x, a1), fma(r, y, b1), fma(r, z, c1), fma(r, w, d1)
+        r = load(weighted, 2, i)
+        a2, b2, c2, d2 = fma(r, x, a2), fma(r, y, b2), fma(r, z, c2), fma(r, w, d2)
+        r = load(weighted, 3, i)
+        a3, b3, c3, d3 = fma(r, x, a3), fma(r, y, b3), fma(r, z, c3), fma(r, w, d3)
+    accumulate(sums, row, column, a0, b0, c0, d0)
+    accumulate(sums, row + 1, column, a1, b1, c1, d1)
+    accumulate(sums, row + 2, column, a2, b2, c2, d2)
+    accumulate(sums, row + 3, column, a3, b3, c3, d3)
+
+
+@kernel
 def add_scatter(weights, k, centred, weighted, rows, step, first, second):  # type: ignore[no-untyped-def]
     """first[k] gains (sum r d, sum r), second's rows k D .. gain the lower tiles of sum r d d', d = x - mu_k."""
     wide_registers()
@@ -116,23 +147,7 @@ def add_scatter(weights, k, centred, weighted, rows, step, first, second):  # ty
         accumulate(first, k, j, s0, s1, s2, s3)
         row = k * padded + j
         for m in range(0, j + 4, 4):
-            a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = zero
-            c0 = c1 = c2 = c3 = d0 = d1 = d2 = d3 = zero
-            for i in range(0, rows, step):
-                x, y = load(centred, m, i), load(centred, m + 1, i)
-                z, w = load(centred, m + 2, i), load(centred, m + 3, i)
-                r = load(weighted, 0, i)
-                a0, b0, c0, d0 = fma(r, x, a0), fma(r, y, b0), fma(r, z, c0), fma(r, w, d0)
-                r = load(weighted, 1, i)
-                a1, b1, c1, d1 = fma(r, x, a1), fma(r, y, b1), fma(r, z, c1), fma(r, w, d1)
-                r = load(weighted, 2, i)
-                a2, b2, c2, d2 = fma(r, x, a2), fma(r, y, b2), fma(r, z, c2), fma(r, w, d2)
-                r = load(weighted, 3, i)
-                a3, b3, c3, d3 = fma(r, x, a3), fma(r, y, b3), fma(r, z, c3), fma(r, w, d3)
-            accumulate(second, row, m, a0, b0, c0, d0)
-            accumulate(second, row + 1, m, a1, b1, c1, d1)
-            accumulate(second, row + 2, m, a2, b2, c2, d2)
-            accumulate(second, row + 3, m, a3, b3, c3, d3)
+            add_tile(weighted, centred, m, rows, step, second, row, m)
 
 
 @Entry

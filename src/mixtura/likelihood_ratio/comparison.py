@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from mixtura.exchange import merged, twice
-from mixtura.few import Start
 from mixtura.fitting import Fit
 from mixtura.likelihood_ratio.search import Search, regular
 from mixtura.sources import Source
@@ -28,8 +27,8 @@ def compare(search: Search, source: Source, K: int, generator: np.random.Generat
     The larger never ends below the smaller.
     """
     climber = search.among(source, generator)
-    null = search.likeliest(climber, K, [], generator)
-    alternative = search.likeliest(climber, K + 1, Start.grown(null.mixture), generator)
+    null = search.likeliest(climber, K, None, generator)
+    alternative = search.likeliest(climber, K + 1, null.mixture, generator)
     if K > 1:
         reference = climber.scout.reference(search.family.moment)
         (joined,) = merged(alternative.mixture, search.regularisation, reference, most=1)

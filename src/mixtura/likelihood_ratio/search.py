@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mixtura.errors import RepairWarning
 from mixtura.families import Family
-from mixtura.few import Start
 from mixtura.fitting import Fit
 from mixtura.mixture import Mixture
 from mixtura.regularisation import Regularisation
 from mixtura.rules import EM, Squarem
 from mixtura.scouting import Scout
 from mixtura.selection.candidate import is_regular
-from mixtura.selection.climbing import Climber, climber_of
+from mixtura.selection.climbing import Around, Climber, climber_of
 from mixtura.sources import Source
 from mixtura.starting import check_distinct
 
@@ -36,17 +34,15 @@ class Search:
         rule = Squarem(EM(self.regularisation), tol=self.tol)
         return climber_of(Scout.of(source, generator), source, rule, self.regularisation, self.tol, self.max_iter)
 
-    def likeliest(self, climber: Climber, K: int, more: Sequence[Start], generator: np.random.Generator) -> Fit:
-        """The likeliest regular maximum that partitions of the rows and `more` starts lead to; the likeliest where none is regular.
+    def likeliest(self, climber: Climber, K: int, fewer: Mixture | None, generator: np.random.Generator) -> Fit:
+        """The likeliest regular maximum that partitions of the rows, and splits of a mixture of `fewer`, lead to; the likeliest where none is.
 
         Raises DataError where there are fewer distinct rows than components.
         """
         check_distinct(len(climber.scout.rows), K)
-        partitions = climber.partitions(K, generator)
-        assert partitions is not None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RepairWarning)  # is_regular tells what of it matters
-            return climber.best(self.family, Start.together([partitions, *more]), -np.inf).fit
+            return climber.best(self.family, Around(K, climber.partitions(K, generator), fewer=fewer), -np.inf).fit
 
     @staticmethod
     def climb(climber: Climber, start: Mixture) -> Fit:

@@ -22,6 +22,7 @@ from mixtura.errors import ParameterError
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 from mixtura.rules.fixed import Fixed
+from mixtura.rules.maximising import check_lasting
 from mixtura.statistics import Statistics
 
 
@@ -78,7 +79,11 @@ def covariance_gradients(mixture: Mixture, statistics: Statistics) -> Array:
 
 
 def check_free(mixture: Mixture, rule: str) -> None:
-    """Raises ParameterError where components share part of their covariances, so that steps along a gradient of each would part them."""
+    """Raises ParameterError where components share part of their covariances, so that steps along a gradient of each would part them.
+
+    Also where they are factors (maximising.check_lasting).
+    """
+    check_lasting(mixture.family, rule)
     if mixture.family.constraint is not None:
         raise ParameterError(
             f"{rule} does not know family {mixture.family.code}: got components that share part of their covariances, expected one covariance for "
@@ -119,7 +124,7 @@ class Chart(NamedTuple):
         """Standardised by the data, as far as the statistics know them: one scale for all columns where only the trace was kept."""
         D = statistics.pivots.shape[1]
         covariance = statistics.data_covariance
-        variances = np.diagonal(covariance) if statistics.moment.axes == 2 else np.broadcast_to(covariance, D)
+        variances = np.diagonal(covariance) if covariance.ndim == 2 else np.broadcast_to(covariance, D)
         return cls(statistics.total.means[0], np.sqrt(variances), fixed)
 
     def to_coordinates(self, mixture: Mixture) -> Coordinates:

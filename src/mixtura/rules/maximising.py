@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.errors import ParameterError
 from mixtura.families import Family
 from mixtura.families.constraint import across
 from mixtura.mixture import Mixture
@@ -52,7 +53,7 @@ def maximise(
         shares = counts + prior.shares
         rows = counts + prior.counts / (len(counts) if family.pooled else 1)
     if prior is None and previous is not None and not family.pooled and (lost := statistics.counts < least).any():
-        kept = previous.covariances * across(rows * family.moment.divisor(D), scatter)
+        kept = family.moment.as_scatter(previous.covariances, rows, D)
         scatter = np.where(across(lost, scatter), kept, scatter)
     reference = statistics.data_covariance if reference is None else reference
     before = None if previous is None else previous.covariances
@@ -118,8 +119,8 @@ def split(mixture: Mixture, into: int, heaviest: int | None = None) -> Mixture:
     """Replaces component `into` by half of the heaviest: both move one half deviation apart along its longest axis."""
     weights, means = mixture.weights.copy(), mixture.means.copy()
     source = int(np.argmax(weights)) if heaviest is None else heaviest
-    values, vectors = np.linalg.eigh(mixture.matrices[source])
-    shift = vectors[:, -1] * np.sqrt(values[-1]) / 2
+    one = mixture.covariances if mixture.family.pooled else mixture.covariances[source]
+    shift = mixture.family.moment.widest(one, mixture.D) / 2
     weights[into] = weights[source] = weights[source] / 2
     means[into], means[source] = means[source] + shift, means[source] - shift
     covariances = mixture.covariances
@@ -127,6 +128,15 @@ def split(mixture: Mixture, into: int, heaviest: int | None = None) -> Mixture:
         covariances = covariances.copy()
         covariances[into] = covariances[source]
     return Mixture(weights / weights.sum(), means, covariances, mixture.family)
+
+
+def check_lasting(family: Family, rule: str) -> None:
+    """Raises ParameterError where every mixture projects second moments anew, so that no others can be added to them or followed uphill."""
+    if family.n_factors:
+        raise ParameterError(
+            f"{rule} does not know family {family.name}: got factors, whose sums are taken at one mixture and mean nothing at another, expected "
+            "whole second moments; try rule 'em', or family 'full'"
+        )
 
 
 def _empty(statistics: Statistics) -> NDArray[np.bool_]:

@@ -44,6 +44,7 @@ class NaturalGradient(Rule):
 
     def initial(self, mixture: Mixture) -> maximising.State:
         """As EM begins."""
+        maximising.check_lasting(mixture.family, "NaturalGradient")
         Fixed.of(self.fixed).check(mixture)
         return maximising.State.before(mixture)
 

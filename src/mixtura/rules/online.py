@@ -61,6 +61,7 @@ class Online(Rule):
 
     def initial(self, mixture: Mixture) -> OnlineState:
         """No batch seen."""
+        maximising.check_lasting(mixture.family, "Online")
         Fixed.of(self.fixed).check(mixture)
         return OnlineState(maximising.State.before(mixture))
 

@@ -43,6 +43,7 @@ class MAP(Rule):
 
     def initial(self, mixture: Mixture) -> maximising.State:
         """The prior, unless it waits for the rows."""
+        maximising.check_lasting(mixture.family, "MAP")
         Fixed.of(self.fixed).check(mixture)
         state = maximising.State.before(mixture)
         if isinstance(self.prior, str):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Literal, NamedTuple
 
-from mixtura.kernels import Gaussians
+from mixtura.kernels import AnyGaussians
 from mixtura.mixture import Mixture
 from mixtura.statistics import Statistics
 
@@ -49,7 +49,7 @@ class Rule(ABC):
     def update(self, mixture: Mixture, statistics: Statistics, state: Any) -> Update:
         """The next mixture from the statistics taken at this one."""
 
-    def gaussians(self, mixture: Mixture, state: Any) -> Gaussians:
+    def gaussians(self, mixture: Mixture, state: Any) -> AnyGaussians:
         """What rows are weighed with: the mixture's own Gaussians, or what the rule expects of them."""
         return mixture.gaussians
 

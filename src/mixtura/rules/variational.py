@@ -23,11 +23,11 @@ from numpy.typing import ArrayLike
 from mixtura import checking
 from mixtura.errors import ParameterError
 from mixtura.families import Family
-from mixtura.kernels import Gaussians
+from mixtura.kernels import AnyGaussians, Gaussians
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 from mixtura.regularisation import RELATIVE_FLOOR, Floor
-from mixtura.rules.maximising import maximise
+from mixtura.rules.maximising import check_lasting, maximise
 from mixtura.rules.natural import expected_statistics
 from mixtura.rules.prior import Prior
 from mixtura.rules.proportions import PROPORTIONS, Proportions
@@ -80,7 +80,7 @@ class Posterior(NamedTuple):
     rows: Array
     dof: Array
 
-    def gaussians(self, mixture: Mixture) -> Gaussians:
+    def gaussians(self, mixture: Mixture) -> AnyGaussians:
         """What rows are weighed with: exp of the expected logarithm of pi_k N(x | mu_k, Lambda_k^-1)."""
         D = mixture.D
         unit = Wishart(self.dof, np.zeros_like(self.dof), D).expected_log_determinant
@@ -167,6 +167,7 @@ class Variational(Rule):
 
     def check(self, family: Family, D: int) -> None:
         """Raises ParameterError where a prior does not fit mixtures of this family in D columns, or no Wishart distribution fits the family."""
+        check_lasting(family, "variational inference")
         if family.constraint is not None:
             raise ParameterError(
                 f"variational inference does not know family {family.code}: got components that share part of their covariances, expected one "
@@ -192,7 +193,7 @@ class Variational(Rule):
                 "covariance_prior is not a covariance: got one that is not symmetric positive definite, expected one; try None for that of the rows"
             )
 
-    def gaussians(self, mixture: Mixture, state: Beliefs) -> Gaussians:
+    def gaussians(self, mixture: Mixture, state: Beliefs) -> AnyGaussians:
         """Expected natural parameters; the mixture's own before there are beliefs."""
         return mixture.gaussians if state.posterior is None else state.posterior.gaussians(mixture)
 
@@ -266,8 +267,9 @@ def _blurred(statistics: Statistics, variance: float) -> Statistics:
     return replace(statistics, second=statistics.second + variance * rows * unit) if variance else statistics
 
 
-def _expected_log_density(gaussians: Gaussians, statistics: Statistics) -> float:
+def _expected_log_density(gaussians: AnyGaussians, statistics: Statistics) -> float:
     """sum_ik w_i r_ik log pi_k N(x_i | mu_k, Sigma_k) under the statistics' responsibilities r, whatever Gaussians they came from."""
+    assert isinstance(gaussians, Gaussians)  # factors are refused
     traces = statistics.moment.trace_of_product(gaussians.whiteners, statistics.repivot(gaussians.means).second)
     return float(statistics.counts @ gaussians.constants - traces.sum() / 2)
 

@@ -24,7 +24,8 @@ class Candidate:
     it was on a subsample, where it went on from there to all rows.
 
     `status` is "converged", "not converged", "repaired" (a component was re-seeded or floored on the way), "spurious" (a component holds
-    less than D + 1 rows, or is flatter than a millionth of the data's variance in some direction), "too few rows" or "interrupted" (not fitted).
+    less than D + 1 rows, with q factors q + 1, or is flatter than a millionth of the data's variance in some direction), "too few rows" or
+    "interrupted" (not fitted).
     """
 
     components: int
@@ -112,14 +113,14 @@ def _status(result: Fit, rows: int) -> str:
 
 
 def is_regular(step: Step, rows: int) -> bool:
-    """Whether every component holds D + 1 rows and no covariance is flatter than a millionth of the data's.
+    """Whether every component holds D + 1 rows (of q factors q + 1) and no covariance is flatter than a millionth of the data's.
 
     `rows` counts the rows; weights are scaled to it. One component alone is always regular.
     """
     mixture, statistics = step.mixture, step.statistics
     if mixture.K == 1:
         return True
-    if not (statistics.counts * (rows / statistics.weight) >= mixture.D + 1 - 1e-9).all():
+    if not (statistics.counts * (rows / statistics.weight) >= (mixture.family.n_factors or mixture.D) + 1 - 1e-9).all():
         return False
     if mixture.family.constraint is not None and any(event.kind == "repair" for event in step.events):
         return False  # held above the floor, not at it: see Family.maximise_above

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from mixtura import checking
 from mixtura.errors import ConstantColumnWarning, DataError, InterruptionWarning, ParameterError, RepairWarning
-from mixtura.families import ALL, USUAL, Family, family_of
+from mixtura.families import ALL, USUAL, Family, family_of, in_order
 from mixtura.moments import NORM
 from mixtura.randomness import generator_of
 from mixtura.regularisation import regularisation_of
@@ -138,10 +138,12 @@ def _families(families: str | Family | Sequence[str | Family], D: int) -> list[F
     if isinstance(families, str) and families in GROUPS:
         return list(GROUPS[families]) if D > 1 else [family for family in ALL if family.moment is NORM]
     names = [families] if isinstance(families, str | Family) else families
-    chosen = {family_of(name).name for name in names}
+    chosen = in_order(family_of(name) for name in names)
     if not chosen:
         raise ParameterError("no family to choose from: got an empty sequence, expected names of families; try 'auto'")
-    return [family for family in ALL if family.name in chosen]
+    for family in chosen:
+        family.shape(1, D)  # raises where there are too many factors
+    return chosen
 
 
 def _check_rows(scout: Scout) -> None:

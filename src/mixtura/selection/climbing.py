@@ -1,17 +1,19 @@
-"""Two ways from starts to a fit: compiled as a whole where rows are few, so that cells run side by side; sweep by sweep where they are many."""
+"""Two ways from starts to a fit: compiled as a whole where rows are few, so that cells run side by side; sweep by sweep where they are many,
+or columns, or where the family has factors.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.exchange import promise
+from mixtura.exchange import merged, promise, twice
 from mixtura.families import Family
 from mixtura.few import Few, Start
 from mixtura.fitting import Fit, Step, fit, sweep
@@ -21,16 +23,17 @@ from mixtura.mixture import Mixture
 from mixtura.moments import MATRIX
 from mixtura.regularisation import Floor, Regularisation, Ridge
 from mixtura.rules import EM, Rule, Squarem
-from mixtura.rules.maximising import maximise
-from mixtura.scouting import Scout
+from mixtura.rules.maximising import maximise, split
+from mixtura.scouting import Labels, Scout
 from mixtura.selection.candidate import is_regular
 from mixtura.sources import ArraySource, Source
-from mixtura.starting import FEW, short_runs
+from mixtura.starting import FEW, like, partition, short_runs
 from mixtura.statistics import Statistics
 from mixtura.stopping import remaining_gain
 
 TRIED = ((8, 12), (20, 4))  # steps that starts take, and how many of them go on; the last ones climb to the top
 DRAWS, CHEAP = 100, 1_200_000  # of k-means++ at most, each for every family; draws by rows, components and features
+MERGERS = 3  # of one component more that are tried in each cell
 NEAR = 100  # accelerated steps that tell the best of the last ones
 ROUNDING = 1e-9  # nats per row: what two ways to the same top may differ by
 
@@ -38,10 +41,49 @@ Tell = Callable[[Step], object] | None
 
 
 class Found(NamedTuple):
-    """A fit, and its statistics on the scout's rows with whole second moments: what any other family needs to take over its components."""
+    """A fit, and its statistics on the scout's rows with whole second moments, where any are made: what other families begin at."""
 
     fit: Fit
-    seen: Statistics
+    seen: Statistics | None
+
+    @property
+    def mixture(self) -> Mixture:
+        """The mixture of the fit."""
+        return self.fit.mixture
+
+
+@dataclass(frozen=True, eq=False)
+class Partitions:
+    """Hard partitions of the scout's rows into K parts, and their sums, once for all families."""
+
+    scout: Scout
+    labels: Labels
+    K: int
+
+    @cached_property
+    def start(self) -> Start:
+        """The sums."""
+        return Start.of_partitions(self.scout.rows, self.scout.weights, self.labels, self.K)
+
+
+@dataclass(frozen=True, eq=False)
+class Around:
+    """Where a fit may begin: partitions of the rows; what others `found` with as many components; mixtures of `fewer` and of `more` by one."""
+
+    K: int
+    partitions: Partitions | None = None
+    found: list[Found] = field(default_factory=list)
+    fewer: Mixture | None = None
+    more: Mixture | None = None
+
+    def nested(self, family: Family) -> list[Mixture]:
+        """The mixtures found whose family this one nests, but for those whose family another one's nests: those started these already."""
+        mixtures = [one.mixture for one in self.found if family.nests(one.mixture.family)]
+        return [one for one in mixtures if not any(other.family.nests(one.family) for other in mixtures if other.family is not one.family)]
+
+    def others(self, family: Family) -> list[Found]:
+        """What was found of other families."""
+        return [one for one in self.found if not family.nests(one.mixture.family)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +98,7 @@ class Climber(ABC):
     max_iter: int
 
     @property
-    def together(self) -> bool:
+    def draws_are_cheap(self) -> bool:
         """Whether many starts cost next to nothing."""
         return False
 
@@ -65,52 +107,47 @@ class Climber(ABC):
         """How many fits are best done at the same time: a sweep of many rows uses all processors itself."""
         return 1
 
+    def partitions(self, K: int, generator: np.random.Generator) -> Partitions | None:
+        """The trees' cuts and draws of k-means++; None where there are fewer rows than components."""
+        rows = self.scout.rows
+        if len(rows) < K:
+            return None
+        draws = max(FEW, min(DRAWS, CHEAP // (len(rows) * K * features(FULL, self.source.D)))) if self.draws_are_cheap else FEW
+        return Partitions(self.scout, self.scout.labellings(K, draws, generator), K)
+
     @abstractmethod
-    def best(self, family: Family, starts: Start, least: float, tell: Tell = None) -> Found:
-        """The fit from the most promising of starts (M, ..) after short runs.
+    def best(self, family: Family, around: Around, least: float, tell: Tell = None) -> Found:
+        """The fit from the most promising start after short runs.
 
         Optima that are not regular come last, with those that are not above `least` nats per row.
         """
 
     @abstractmethod
-    def better(self, family: Family, starts: Start, least: float) -> Found | None:
-        """The same, if it seems to lead above `least` nats per row of the scout."""
+    def better(self, family: Family, around: Around, least: float) -> Found | None:
+        """The same, if there is a start and it seems to lead above `least` nats per row of the scout."""
 
     def climb(self, begin: Mixture, tell: Tell = None) -> Found:
         """The fit from here."""
         found = fit(self.source, begin, self.rule, tol=self.tol, max_steps=self.max_iter, on_step=tell)
-        return Found(found, sweep(found.mixture, self.scout.source, moment=MATRIX))
-
-    def partitions(self, K: int, generator: np.random.Generator) -> Start | None:
-        """Hard partitions of the scout's rows as starts; None where there are fewer rows than components."""
-        rows = self.scout.rows
-        if len(rows) < K:
-            return None
-        draws = max(FEW, min(DRAWS, CHEAP // (len(rows) * K * features(FULL, self.source.D)))) if self.together else FEW
-        return Start.of_partitions(rows, self.scout.weights, self.scout.labellings(K, draws, generator), K)
-
-    def mixture_of(self, family: Family, starts: Start, m: int) -> Mixture:
-        """The M-step of start m."""
-        counts, means, kept = starts.counts[m], starts.means[m], family.moment.keep(starts.scatter[m])
-        rows, weight = self.scout.source.n_rows, float(counts.sum())
-        second = kept.sum(axis=0) if family.pooled else kept
-        statistics = Statistics(family.moment, family.pooled, rows, weight, np.nan, counts, means, np.zeros_like(means), second)
-        return maximise(family, statistics, self.regularisation, self.scout.reference(family.moment))[0]
+        return Found(found, None)
 
 
 class SweepBySweep(Climber):
-    """Many columns, whose second moments are no small thing."""
+    """One start after the other: second moments of many columns, or of factors, are no small thing."""
 
-    def best(self, family: Family, starts: Start, least: float, tell: Tell = None) -> Found:
-        """One by one; optima that are not regular come last."""
-        return self.climb(self._promising([self.mixture_of(family, starts, m) for m in range(len(starts.counts))]), tell)
+    def best(self, family: Family, around: Around, least: float, tell: Tell = None) -> Found:
+        """The most promising climbs; optima that are not regular come last."""
+        return self.climb(self.promising(self._starts(family, around)), tell)
 
-    def better(self, family: Family, starts: Start, least: float) -> Found | None:
-        """One by one."""
-        begin = self._promising([self.mixture_of(family, starts, m) for m in range(len(starts.counts))])
+    def better(self, family: Family, around: Around, least: float) -> Found | None:
+        """The most promising climbs."""
+        if not (starts := self._starts(family, around)):
+            return None
+        begin = self.promising(starts)
         return self.climb(begin) if sweep(begin, self.scout.source).mean_log_likelihood > least else None
 
-    def _promising(self, begun: list[Mixture]) -> Mixture:
+    def promising(self, begun: list[Mixture]) -> Mixture:
+        """The best after short runs."""
         rows = self.scout.source.profile.rows
 
         def worth(step: Step) -> tuple[bool, float]:
@@ -119,9 +156,22 @@ class SweepBySweep(Climber):
 
         return short_runs(begun, self.scout.source, self.regularisation, worth)
 
+    def _starts(self, family: Family, around: Around) -> list[Mixture]:
+        scout, regularisation = self.scout, self.regularisation
+        labels = [] if around.partitions is None else list(around.partitions.labels[: FEW + 2])
+        starts = [partition(scout, one, around.K, family, regularisation) for one in labels]
+        # with more factors found anew, for loadings of zero would stay so
+        starts += [like(one, family, scout, regularisation) if family.n_factors else one.to_family(family) for one in around.nested(family)]
+        starts += [like(one.mixture, family, scout, regularisation) for one in around.others(family)]
+        if around.fewer is not None:
+            starts += [split(twice(around.fewer, k), into=around.fewer.K, heaviest=k) for k in range(around.fewer.K)]
+        if around.more is not None:
+            starts += merged(around.more, regularisation, scout.reference(family.moment), MERGERS)
+        return starts
+
 
 class Compiled(SweepBySweep):
-    """Rows and columns so few that short runs are one compiled call; where the scout's rows are all rows, and the rule is EM, the fit as well."""
+    """Short runs in one call, and where the scout's rows are all rows and the rule is EM, the fit as well. Factors go sweep by sweep."""
 
     @cached_property
     def few(self) -> Few:
@@ -131,7 +181,7 @@ class Compiled(SweepBySweep):
         return Few(source, self.scout.reference(MATRIX), self.regularisation)
 
     @property
-    def together(self) -> bool:
+    def draws_are_cheap(self) -> bool:
         """They run in one call."""
         return True
 
@@ -145,33 +195,66 @@ class Compiled(SweepBySweep):
         """As many as there are processors: a compiled call uses one."""
         return self.source.n_jobs if self.whole and isinstance(self.source, ArraySource) else 1
 
-    def best(self, family: Family, starts: Start, least: float, tell: Tell = None) -> Found:
+    def best(self, family: Family, around: Around, least: float, tell: Tell = None) -> Found:
         """All together."""
+        if family.n_factors:
+            return super().best(family, around, least, tell)
+        starts = self._together(family, around)
+        assert starts is not None
         return self._top(family, starts, self._tried(family, starts), least, tell)
 
-    def better(self, family: Family, starts: Start, least: float) -> Found | None:
+    def better(self, family: Family, around: Around, least: float) -> Found | None:
         """All together."""
-        at = self._tried(family, starts)
-        return self._top(family, starts, at, -np.inf, None) if (self.few.log_likelihoods(at) > least).any() else None
+        if family.n_factors:
+            return super().better(family, around, least)
+        if (starts := self._together(family, around)) is None:
+            return None
+        tried = self._tried(family, starts)
+        return self._top(family, starts, tried, -np.inf, None) if (self.few.log_likelihoods(tried[0]) > least).any() else None
 
     def climb(self, begin: Mixture, tell: Tell = None) -> Found:
         """Compiled, if that is the rule's way and no component collapses."""
-        if self.whole:
+        if self.whole and not begin.family.n_factors:
             start = self.few.begin(Start.of(begin))
             at = self.few.run(begin.family, Start(*(array[None] for array in start)), self.max_iter, tol=self.tol)
             if not at.collapsed[0]:
                 return self._found(begin.family, at, 0, tell)
-        return super().climb(begin, tell)
+        return self._seen(super().climb(begin, tell))
 
-    def _tried(self, family: Family, starts: Start) -> Standings:
-        """The most promising after short runs, in order, and the likeliest, regular or not."""
-        now, covariances = self.few.begin(starts), None
+    def _seen(self, found: Found) -> Found:
+        if found.mixture.family.n_factors:
+            return found
+        return found._replace(seen=sweep(found.mixture, self.scout.source, moment=MATRIX))
+
+    def _together(self, family: Family, around: Around) -> Start | None:
+        """All starts, if there are any."""
+        starts = [] if around.partitions is None else [around.partitions.start]
+        starts += map(Start.of, around.nested(family))
+        starts += [Start.seen(one.seen) for one in around.others(family) if one.seen is not None]
+        if around.fewer is not None:
+            starts += Start.grown(around.fewer)
+        if around.more is not None:
+            starts += map(Start.of, merged(around.more, self.regularisation, self.scout.reference(family.moment), MERGERS))
+        return Start.together(starts) if starts else None
+
+    def _mixture_of(self, family: Family, starts: Start, m: int) -> Mixture:
+        """The M-step of start m."""
+        counts, means, kept = starts.counts[m], starts.means[m], family.moment.keep(starts.scatter[m])
+        second = kept.sum(axis=0) if family.pooled else kept
+        rows, weight = self.scout.source.n_rows, float(counts.sum())
+        statistics = Statistics(family.moment, family.pooled, rows, weight, np.nan, counts, means, np.zeros_like(means), second)
+        return maximise(family, statistics, self.regularisation, self.scout.reference(family.moment))[0]
+
+    def _tried(self, family: Family, starts: Start) -> list[Standings]:
+        """The most promising after short runs, in order, and the likeliest, regular or not; then those before each choice, as second thoughts."""
+        now, covariances, stages = self.few.begin(starts), None, []
         for steps, kept in TRIED:
             at = self.few.run(family, now, steps, covariances)
+            stages.append(at)
             order, likeliest = self._order(at)[:kept], self._order(at, any_will_do=True)[:1]
             at = at.chosen(order if likeliest in order else np.append(order, likeliest))
             now, covariances = Start(at.counts, at.means, at.scatter), at.covariances
-        return at
+        return [at, *reversed(stages)]
 
     def _order(self, at: Standings, least: float = -np.inf, any_will_do: bool = False) -> NDArray[np.intp]:
         """The best first: above the floor before others, regular and above `least` before others; rounding changes no order."""
@@ -180,23 +263,26 @@ class Compiled(SweepBySweep):
         worthy = (held | (at.counts.shape[1] == 1)) & (self.few.log_likelihoods(at) > least + ROUNDING)
         return np.lexsort((-np.round(at.log_likelihoods, 8), ~(worthy | any_will_do), at.collapsed))
 
-    def _top(self, family: Family, starts: Start, at: Standings, least: float, tell: Tell) -> Found:
-        """From the best after short runs to the top."""
-        if at.collapsed.all():  # what repairs then decides
-            begun = [self.few.mixture(at, m, family) for m in range(len(at.counts)) if at.steps[m]]
-            begun = begun or [self.mixture_of(family, starts, m) for m in range(min(len(starts.counts), TRIED[0][1]))]
-            return super().climb(self._promising(begun), tell)
-        if not self.whole:
-            return super().climb(self.few.mixture(at, 0, family), tell)
-        for steps in (min(NEAR, self.max_iter), self.max_iter):  # one goes on, should all creep
-            climbed = self.few.run(family, Start(at.counts, at.means, at.scatter), steps, at.covariances, tol=self.tol)
-            best = self._order(climbed, least)[:1]
-            if climbed.collapsed[best[0]]:
-                return super().climb(self.few.mixture(at, 0, family), tell)
-            if climbed.converged[best[0]]:
-                break
-            at = climbed.chosen(best)
-        return self._found(family, climbed, int(best[0]), tell)
+    def _top(self, family: Family, starts: Start, tried: list[Standings], least: float, tell: Tell) -> Found:
+        """From the best after short runs to the top; where all of these collapse, from those that were not chosen."""
+        first, *_ = tried
+        if not self.whole and not first.collapsed[0]:
+            return self._seen(super().climb(self.few.mixture(first, 0, family), tell))
+        for stage in tried if self.whole else ():
+            if not (at := stage.chosen(np.flatnonzero(~stage.collapsed))).counts.size:
+                continue
+            for steps in (min(NEAR, self.max_iter), self.max_iter):  # one goes on, should all creep
+                climbed = self.few.run(family, Start(at.counts, at.means, at.scatter), steps, at.covariances, tol=self.tol)
+                best = self._order(climbed, least)[:1]
+                if climbed.collapsed[best[0]] or climbed.converged[best[0]]:
+                    break
+                at = climbed.chosen(best)
+            if not climbed.collapsed[best[0]]:
+                return self._found(family, climbed, int(best[0]), tell)
+        # what repairs then decides
+        begun = [self.few.mixture(first, m, family) for m in range(len(first.counts)) if first.steps[m]]
+        begun = begun or [self._mixture_of(family, starts, m) for m in range(min(len(starts.counts), TRIED[0][1]))]
+        return self._seen(super().climb(self.promising(begun), tell))
 
     def _found(self, family: Family, at: Standings, m: int, tell: Tell) -> Found:
         """The fit that a compiled climb is, measured by a sweep."""

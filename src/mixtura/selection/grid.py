@@ -15,22 +15,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mixtura.exchange import merged, twice
+from mixtura.exchange import twice
 from mixtura.families import Family
-from mixtura.few import Start
-from mixtura.fitting import Fit, Step
+from mixtura.fitting import Fit, Step, sweep
 from mixtura.mixture import Mixture
 from mixtura.regularisation import Regularisation
 from mixtura.rules import Rule
 from mixtura.scouting import Scout
 from mixtura.selection.candidate import Candidate, candidate_of, is_regular, unfitted
-from mixtura.selection.climbing import Climber, Found, climber_of
+from mixtura.selection.climbing import Around, Climber, Found, climber_of
 from mixtura.selection.order import run_in_order
 from mixtura.sources import Source
-from mixtura.statistics import Statistics
 
 ROUNDING = 1e-12  # nats per row: falls below it are none
-MERGERS = 3  # of one component more that are tried in each cell
 HOPE = 0.02  # nats per row that more than a few steps of EM may still gain
 
 
@@ -47,12 +44,16 @@ class Progress:
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """A cell that is done: its fit, whether that is regular, its statistics on the scout's rows, and the time it took."""
+    """A cell that is done: what was found, whether that is regular, and the time it took."""
 
-    fit: Fit
+    found: Found
     regular: bool
-    seen: Statistics
     seconds: float = 0.0
+
+    @property
+    def fit(self) -> Fit:
+        """The fit."""
+        return self.found.fit
 
     @property
     def mixture(self) -> Mixture:
@@ -147,17 +148,12 @@ class _Filling:
 
     def _first(self, key: Key) -> Cell:
         """The best that partitions and the cells before this one lead to."""
-        (K, _), family = key, self.families[key[1]]
+        (K, name), family = key, self.families[key[1]]
         before = {other: self.first[other] for other in self._beside(key) if self._is_before(other, key)}
-        beside = [cell for (k, _), cell in before.items() if k == K]
-        nested = [cell.mixture for cell in beside if family.nests(cell.mixture.family)]
-        partitions = self.partitions[K]
-        assert partitions is not None
-        starts = [partitions, *map(Start.of, _most_general(nested))]
-        starts += [Start.seen(cell.seen) for cell in beside if cell.regular and not family.nests(cell.mixture.family)]
-        if (fewer := before.get((K - 1, family.name))) is not None:
-            starts += Start.grown(fewer.mixture)
-        found = self._cell(self.climber.best(family, Start.together(starts), self._worth(family, fewer), self._teller(key)))
+        beside = [cell for (k, _), cell in before.items() if k == K and (cell.regular or family.nests(cell.mixture.family))]
+        fewer = before.get((K - 1, name))
+        around = Around(K, self.partitions[K], [cell.found for cell in beside], None if fewer is None else fewer.mixture)
+        found = self._cell(self.climber.best(family, around, self._worth(family, fewer), self._teller(key)))
         return self._no_worse(found, _best_of(before, family))
 
     def _worth(self, family: Family, fewer: Cell | None) -> float:
@@ -170,15 +166,12 @@ class _Filling:
 
     def _again(self, key: Key) -> Cell:
         """What the cells fitted after this one lead to, and those before it where they were found anew, where it is better."""
-        (K, name), family, own, grid = key, self.families[key[1]], self.first[key], self.grid
+        (K, name), family, own = key, self.families[key[1]], self.first[key]
         about = {other: (self.second if self._is_before(other, key) else self.first)[other] for other in self._beside(key)}
         news = {other: cell for other, cell in about.items() if cell.regular and not self._was_seen(other, key, cell)}
-        starts = [Start.seen(cell.seen) for (k, _), cell in news.items() if k == K]
-        if (fewer := news.get((K - 1, name))) is not None:
-            starts += Start.grown(fewer.mixture)
-        if (more := news.get((K + 1, name))) is not None:
-            starts += map(Start.of, merged(more.mixture, grid.regularisation, grid.scout.reference(family.moment), MERGERS))
-        if starts and (better := self.climber.better(family, Start.together(starts), own.seen.mean_log_likelihood - HOPE)) is not None:
+        fewer, more = (None if (cell := news.get((k, name))) is None else cell.mixture for k in (K - 1, K + 1))
+        around = Around(K, None, [cell.found for (k, _), cell in news.items() if k == K], fewer, more)
+        if (better := self.climber.better(family, around, self._seen(own) - HOPE)) is not None:
             found = self._cell(better)
             if found.regular >= own.regular and found.fit.log_likelihood > own.fit.log_likelihood + ROUNDING:
                 own = found
@@ -197,7 +190,12 @@ class _Filling:
         return self._cell(self.climber.climb(same))
 
     def _cell(self, found: Found) -> Cell:
-        return Cell(found.fit, is_regular(found.fit.best, self.grid.source.profile.rows), found.seen)
+        return Cell(found, is_regular(found.fit.best, self.grid.source.profile.rows))
+
+    def _seen(self, cell: Cell) -> float:
+        """Its mean log-likelihood on the scout's rows."""
+        seen = cell.found.seen or sweep(cell.mixture, self.grid.scout.source)
+        return seen.mean_log_likelihood
 
     def _teller(self, key: Key) -> Callable[[Step], object] | None:
         if (tell := self.on_progress) is None:
@@ -210,9 +208,3 @@ def _best_of(others: Cells, family: Family) -> Fit | None:
     """The best of the cells whose mixtures are also of this family: of special ones, or of itself with one component less."""
     contained = [one.fit for one in others.values() if family.nests(one.mixture.family)]
     return max(contained, key=lambda one: one.log_likelihood, default=None)
-
-
-def _most_general(mixtures: list[Mixture]) -> list[Mixture]:
-    """Those whose family no other one's nests: the others were starts of these already."""
-    families = [mixture.family for mixture in mixtures]
-    return [one for one in mixtures if not any(other.nests(one.family) for other in families if other is not one.family)]
