@@ -236,10 +236,10 @@ def test_a_terminal_sees_bars(tmp_path):
         os.close(follower)
         drawn = b"".join(iter(lambda: _read(leader), b"")).decode()
         assert process.stdout is not None
-        assert "18 candidates" in process.stdout.read()
+        assert "42 candidates" in process.stdout.read()
     os.close(leader)
     assert process.returncode == 0
-    assert all(word in drawn for word in ("grid", "epochs", "/18", "/1000", "per row"))
+    assert all(word in drawn for word in ("grid", "epochs", "/42", "/1000", "per row"))
     assert "\x1b[?25h" in drawn  # the cursor is back
 
 
@@ -390,6 +390,7 @@ def test_an_interrupt_before_anything_is_done_ends_in_one_line(tmp_path, monkeyp
         yield lambda at: signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("mixtura.cli.progress.progress", at_once)
-    result = run(command, FAITHFUL, "--components", "2", "--family", "full", "--output", tmp_path / "out.json")
+    # a rule that is told of step by step
+    result = run(command, FAITHFUL, "--components", "2", "--family", "full", "--rule", "map", "--output", tmp_path / "out.json")
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", "mixtura: interrupted\n")
     assert list(tmp_path.iterdir()) == []

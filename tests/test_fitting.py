@@ -136,7 +136,7 @@ def test_selection_finds_what_was_planted() -> None:
     X = planted.sample(600, random_state=0)[0]
     selection = mixtura.select(X, range(1, 6), random_state=0)
     assert (selection.ranking[0].components, selection.ranking[0].family.name) == (3, "tied_diag")
-    assert len(selection.ranking) == 5 * len(USUAL)
+    assert len(selection.ranking) == 5 * len(ALL)
     regular = [c.bic for c in selection.ranking if c.regular]
     assert regular == sorted(regular, reverse=True)
     for c in selection.ranking:
@@ -168,6 +168,14 @@ def test_selection_knows_cells_it_cannot_fit_and_optima_it_should_not_trust() ->
     assert status[6] == status[7] == "too few rows"
     assert status[1] == "converged" and status[3] == "spurious"
     assert selection.ranking[0].components == 1
+
+
+@pytest.mark.parametrize(
+    ("families", "D", "expected"), [("auto", 2, ALL), ("auto", 33, USUAL), ("all", 2, ALL), ("usual", 2, USUAL)], ids=lambda value: str(value)[:5]
+)
+def test_groups_of_families(families: str, D: int, expected: tuple[Family, ...]) -> None:
+    X = np.random.default_rng(0).normal(size=(60, D))
+    assert {one.family for one in mixtura.select(X, 1, families, random_state=0).cells} == set(expected)
 
 
 def test_one_column_knows_two_families() -> None:

@@ -16,7 +16,7 @@ from mixtura.families import Family
 from mixtura.kernels.climb import Bench, Limits, Parts, Standings, climb, expect, from_coordinates, long, short, step
 from mixtura.kernels.expanded import DIAGONAL, FULL, features
 from mixtura.kernels.lanes import lanes_per_register
-from mixtura.kernels.maximise import CODES, DIAGONALS, maximiser
+from mixtura.kernels.maximise import CODES, is_diagonal, maximiser
 from mixtura.kernels.panel import LIMIT, workspace
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
@@ -115,7 +115,7 @@ class Few:
         """
         M, K, D = starts.means.shape
         code = CODES.index(family.code)
-        order = DIAGONAL if code in DIAGONALS else FULL
+        order = DIAGONAL if is_diagonal(code) else FULL
         F, register = features(order, D), lanes_per_register(np.float64)
         filled, table = -(-K // TILE) * TILE, -(-F // 3) * 3
         rows = self._rows

@@ -18,17 +18,18 @@ from mixtura.moments import Array
 
 def agglomerate(rows: Array, weights: Array, prior: Array) -> NDArray[np.int64]:
     """What each merger joins (N - 1, 2): a row, or as N + m what merger m did. `prior` is (D, D), in the rows' squared units."""
-    return np.asarray(_agglomerate(np.ascontiguousarray(rows), weights, np.ascontiguousarray(prior)))
+    N, D = rows.shape
+    mergers = np.empty((N - 1, 2), dtype=np.int64)
+    clusters = weights.copy(), np.array(rows, order="C"), np.zeros((N, D, D))
+    search = np.zeros(N), np.arange(N), np.ones(N, dtype=bool), np.zeros(N, dtype=np.int64), np.full(N, np.inf)
+    _agglomerate(*clusters, *search, np.ascontiguousarray(prior), np.empty((D, D)), mergers)
+    return mergers
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def _agglomerate(rows, weights, prior):  # type: ignore[no-untyped-def]
-    N, D = rows.shape
-    n, means, W = weights.copy(), rows.copy(), np.zeros((N, D, D))
-    own, label, active = np.empty(N), np.arange(N), np.ones(N, np.bool_)
-    nearest, cost = np.zeros(N, np.int64), np.full(N, np.inf)
-    mergers = np.empty((N - 1, 2), np.int64)
-    scratch = np.empty((D, D))
+def _agglomerate(n, means, W, own, label, active, nearest, cost, prior, scratch, mergers):  # type: ignore[no-untyped-def]
+    """Clusters n (N,), means (N, D), W (N, D, D), at first the rows; `own` is v of each, `nearest` the cheapest partner after it, at what `cost`."""
+    N, D = means.shape
     for i in range(N):
         own[i] = _merged(i, i, n, means, W, prior, scratch)
     for i in range(N - 1):
@@ -39,7 +40,8 @@ def _agglomerate(rows, weights, prior):  # type: ignore[no-untyped-def]
             if active[k] and cost[k] < cost[i]:
                 i = k
         j = nearest[i]
-        mergers[m, 0], mergers[m, 1] = label[i], label[j]
+        mergers[m, 0] = label[i]
+        mergers[m, 1] = label[j]
         own[i] = _merged(i, j, n, means, W, prior, scratch)
         share = n[j] / (n[i] + n[j])
         for a in range(D):
@@ -48,7 +50,9 @@ def _agglomerate(rows, weights, prior):  # type: ignore[no-untyped-def]
         for a in range(D):
             means[i, a] += share * (means[j, a] - means[i, a])
         n[i] += n[j]
-        active[j], cost[j], label[i] = False, np.inf, N + m
+        active[j] = False
+        cost[j] = np.inf
+        label[i] = N + m
         for k in range(N):
             if active[k] and (k == i or nearest[k] == i or nearest[k] == j):
                 _find_nearest(k, n, means, W, prior, own, active, nearest, cost, scratch)

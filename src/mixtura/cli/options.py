@@ -13,7 +13,7 @@ import re
 
 from mixtura.errors import ParameterError
 
-GROUPS = ("auto", "all")
+GROUPS = ("auto", "all", "usual")
 RANGE = re.compile(r"(\d{1,6})(?::(\d{1,6}))?")
 
 
@@ -48,7 +48,7 @@ def subsample(text: str) -> int | None:
 
 
 def families(text: str) -> str | tuple[str, ...]:
-    """The families that `text` names, by our names or mclust's; "auto" and "all" as they are.
+    """The families that `text` names, by our names or mclust's; "auto", "all" and "usual" as they are.
 
     Raises ParameterError for an unknown one.
 

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
@@ -20,11 +20,34 @@ PAUSE = 0.05  # seconds between two looks at the bars; the eye wants no more, an
 PATIENCE = 10.0  # seconds between two plain lines of one fit
 
 
+COMPILING = "compiling for this processor: half a minute, once"
+
+
 @contextmanager
 def progress(max_iter: int, shown: bool) -> Iterator[Tell | None]:
     """Something to call at each step; None where nothing is to be shown."""
     with (_bars(max_iter) if sys.stderr.isatty() else _lines()) if shown else _nothing() as tell:
         yield tell
+
+
+@contextmanager
+def _telling_of_compiling(say: Callable[[str], object]) -> Iterator[None]:
+    """Says so when the first kernel is compiled; those of an earlier run are on disk, and then there is nothing to say."""
+    from numba.core import event
+
+    class Once(event.Listener):  # type: ignore[misc]
+        said = False
+
+        def on_start(self, event: Any) -> None:
+            if not self.said:
+                self.said = True
+                say(COMPILING)
+
+        def on_end(self, event: Any) -> None:
+            pass
+
+    with event.install_listener("numba:compile", Once()):
+        yield
 
 
 @contextmanager
@@ -47,7 +70,8 @@ def _bars(max_iter: int) -> Iterator[Tell]:
             bars.update(grid, completed=at.cell + 1, total=at.cells, now=_cell(at))
             bars.update(epochs, completed=at.step.number, now=_likelihood(at))
 
-        yield tell
+        with _telling_of_compiling(bars.console.print):
+            yield tell
 
 
 @contextmanager
@@ -63,7 +87,8 @@ def _lines() -> Iterator[Tell]:
             told = time.monotonic()
         last = at
 
-    yield tell
+    with _telling_of_compiling(lambda line: print(line, file=sys.stderr, flush=True)):
+        yield tell
     if last is not None:
         _print(last)
 

@@ -58,7 +58,7 @@ class CommonAxes(Constraint):
         seen = axes.swapaxes(-1, -2)[..., None, :, :] @ scatter @ axes[..., None, :, :]
         K, D = counts.shape[-1], scatter.shape[-1]
         volumes = self.spectra is EQUAL_VOLUMES
-        turn(seen.reshape(-1, K, D, D), counts.reshape(-1, K), turned.reshape(-1, D, D), volumes, sweeps, TURNS)
+        _turn_each(seen.reshape(-1, K, D, D), counts.reshape(-1, K), turned.reshape(-1, D, D), volumes, sweeps)
         diagonals = np.maximum(np.diagonal(seen, axis1=-2, axis2=-1), 0.0)
         spectra = self.spectra.maximise(diagonals, counts, None)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -80,37 +80,55 @@ def _axes(covariances: Array, counts: Array) -> Array:
 
 
 @compiled
-def turn(seen, counts, axes, volumes, sweeps, turns):  # type: ignore[no-untyped-def]
-    """For every problem: turns axes (D, D) and what is seen along them, D' W_k D (K, D, D), until all planes are still.
+def _turn_each(seen, counts, axes, volumes, sweeps):  # type: ignore[no-untyped-def]
+    """`turn` for every problem, to the end."""
+    for p in range(len(seen)):
+        turn(seen[p], counts[p], axes[p], volumes, sweeps, TURNS)
+
+
+@compiled
+def turn(W, n, Q, volumes, sweeps, turns):  # type: ignore[no-untyped-def]
+    """Turns axes Q (D, D) and what is seen along them, W_k = D' W_k D (K, D, D) for counts n (K,), until all planes are still.
 
     It takes so many sweeps over all planes at most, and draws the tangents in each so many times.
     """
-    problems, K, D, _ = seen.shape
+    K, D, _ = W.shape
     weights, halves, between, middles = np.empty(K), np.empty(K), np.empty(K), np.empty(K)
-    for p in range(problems):
-        W, n, Q = seen[p], counts[p], axes[p]
-        for _ in range(sweeps):
-            largest = 0.0
-            for i in range(D - 1):
-                for j in range(i + 1, D):
-                    for k in range(K):
-                        middles[k] = (W[k, i, i] + W[k, j, j]) / 2
-                        halves[k] = (W[k, i, i] - W[k, j, j]) / 2
-                        between[k] = W[k, i, j]
-                        weights[k] = n[k]
-                        if volumes:  # |diag|^(1/D) of the others: the two of this plane come with the angle
-                            logs = 0.0
-                            for m in range(D):
-                                if m != i and m != j:
-                                    logs += np.log(W[k, m, m])
-                            weights[k] = np.exp(logs / D)
-                    angle = _best_angle(middles, halves, between, weights, 1.0 / D if volumes else 0.0, turns)
-                    if abs(angle) > largest:
-                        largest = abs(angle)
-                    if angle != 0.0:
-                        _rotate(W, Q, i, j, np.cos(angle), np.sin(angle))
-            if not largest > STILL:
-                break
+    logs = np.empty((K, D))  # of the diagonals, where volumes are equal
+    if volumes:
+        _take_logs(W, 0, D, 1, logs)
+    for _ in range(sweeps):
+        largest = 0.0
+        for i in range(D - 1):
+            for j in range(i + 1, D):
+                for k in range(K):
+                    middles[k] = (W[k, i, i] + W[k, j, j]) / 2
+                    halves[k] = (W[k, i, i] - W[k, j, j]) / 2
+                    between[k] = W[k, i, j]
+                    weights[k] = n[k]
+                    if volumes:  # |diag|^(1/D) of the others: the two of this plane come with the angle
+                        total = 0.0
+                        for m in range(D):
+                            if m != i and m != j:
+                                total += logs[k, m]
+                        weights[k] = np.exp(total / D)
+                angle = _best_angle(middles, halves, between, weights, 1.0 / D if volumes else 0.0, turns)
+                if abs(angle) > largest:
+                    largest = abs(angle)
+                if angle != 0.0:
+                    _rotate(W, Q, i, j, np.cos(angle), np.sin(angle))
+                    if volumes:
+                        _take_logs(W, i, j + 1, j - i, logs)
+        if not largest > STILL:
+            break
+
+
+@compiled
+def _take_logs(W, first, stop, step, logs):  # type: ignore[no-untyped-def]
+    """logs[k, m] = log W_k[m, m] of some axes m."""
+    for k in range(len(W)):
+        for m in range(first, stop, step):
+            logs[k, m] = np.log(W[k, m, m])
 
 
 @compiled

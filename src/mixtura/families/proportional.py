@@ -27,11 +27,10 @@ class Proportional(Constraint):
         with np.errstate(divide="ignore", invalid="ignore"):
             volumes = np.ones_like(counts) if previous is None else geometric_means(previous, counts)
         K, D = counts.shape[-1], scatter.shape[-1]
-        turns = turns_of_matrices if scatter.ndim > counts.ndim + 1 else turns_of_diagonals
         shared = np.empty(counts.shape[:-1] + scatter.shape[counts.ndim :])
         volumes = np.array(np.broadcast_to(volumes, counts.shape))
         flat = scatter.reshape(-1, *scatter.shape[counts.ndim - 1 :])
-        turns(np.ascontiguousarray(flat), counts.reshape(-1, K), volumes.reshape(-1, K), shared.reshape(-1, *(D,) * (flat.ndim - 2)))
+        _turns(np.ascontiguousarray(flat), counts.reshape(-1, K), volumes.reshape(-1, K), shared.reshape(-1, *(D,) * (flat.ndim - 2)))
         with np.errstate(invalid="ignore"):  # a scatter of zeros, or of no numbers, has NaN for volume
             return np.asarray(volumes.reshape(counts.shape + (1,) * (flat.ndim - 2)) * np.expand_dims(shared, counts.ndim - 1))
 
@@ -40,71 +39,84 @@ PROPORTIONAL = Proportional()
 
 
 @compiled
-def turns_of_diagonals(scatter, counts, volumes, shared):  # type: ignore[no-untyped-def]
-    """For every problem scatter (K, D), counts (K,): volumes (K,), where to begin, become those of the optimum, shared (D,) its C."""
-    problems, K, D = scatter.shape
-    for p in range(problems):
-        W, n, v, C = scatter[p], counts[p], volumes[p], shared[p]
-        rows = n.sum()
-        for _ in range(TURNS):
-            C[:] = 0.0
-            for k in range(K):
-                if v[k] > 0.0:
-                    factor = 1.0 / (v[k] * rows)
-                    for j in range(D):
-                        C[j] += factor * W[k, j]
-            change = 0.0
-            for k in range(K):
-                trace = 0.0
-                for j in range(D):
-                    trace += W[k, j] / C[j]
-                now = trace / (D * n[k])
-                change = max(change, abs(now - v[k]) / now)
-                v[k] = now
-            if not change > ROUNDING:
-                break
+def _turns(scatter, counts, volumes, shared):  # type: ignore[no-untyped-def]
+    """For every problem scatter (K, D) or (K, D, D), counts (K,): volumes (K,), where to begin, become those of the optimum, shared its C."""
+    for p in range(len(scatter)):
+        if scatter.ndim == 4:
+            turns_of_matrices(scatter[p], counts[p], volumes[p], shared[p])
+        else:
+            turns_of_diagonals(scatter[p], counts[p], volumes[p], shared[p])
 
 
 @compiled
-def turns_of_matrices(scatter, counts, volumes, shared):  # type: ignore[no-untyped-def]
-    """The same of scatter (K, D, D) and shared (D, D)."""
-    problems, K, D, _ = scatter.shape
+def turns_of_diagonals(W, n, v, C):  # type: ignore[no-untyped-def]
+    """Volumes v (K,), where to begin, become those of the optimum for diagonal scatters W (K, D) and counts n (K,), and C (D,) its shape."""
+    K, D = W.shape
+    rows = 0.0
+    for k in range(K):
+        rows += n[k]
+    for _ in range(TURNS):
+        for j in range(D):
+            C[j] = 0.0
+        for k in range(K):
+            if v[k] > 0.0:
+                factor = 1.0 / (v[k] * rows)
+                for j in range(D):
+                    C[j] += factor * W[k, j]
+        change = 0.0
+        for k in range(K):
+            trace = 0.0
+            for j in range(D):
+                trace += W[k, j] / C[j]
+            now = trace / (D * n[k])
+            change = max(change, abs(now - v[k]) / now)
+            v[k] = now
+        if not change > ROUNDING:
+            break
+
+
+@compiled
+def turns_of_matrices(W, n, v, C):  # type: ignore[no-untyped-def]
+    """The same of W (K, D, D) and C (D, D)."""
+    K, D, _ = W.shape
     precision = np.empty((D, D))
-    for p in range(problems):
-        W, n, v, C = scatter[p], counts[p], volumes[p], shared[p]
-        rows = n.sum()
-        for _ in range(TURNS):
-            C[:] = 0.0
-            for k in range(K):
-                if v[k] > 0.0:
-                    factor = 1.0 / (v[k] * rows)
-                    for i in range(D):
-                        for j in range(i + 1):
-                            C[i, j] += factor * W[k, i, j]
-            _invert(C, precision)
-            change = 0.0
-            for k in range(K):
-                trace = 0.0
-                for i in range(D):
-                    for j in range(i):
-                        trace += 2.0 * W[k, i, j] * precision[i, j]
-                    trace += W[k, i, i] * precision[i, i]
-                now = trace / (D * n[k])
-                change = max(change, abs(now - v[k]) / now)
-                v[k] = now
-            if not change > ROUNDING:
-                break
+    rows = 0.0
+    for k in range(K):
+        rows += n[k]
+    for _ in range(TURNS):
         for i in range(D):
-            for j in range(i):
-                C[j, i] = C[i, j]
+            for j in range(i + 1):
+                C[i, j] = 0.0
+        for k in range(K):
+            if v[k] > 0.0:
+                factor = 1.0 / (v[k] * rows)
+                for i in range(D):
+                    for j in range(i + 1):
+                        C[i, j] += factor * W[k, i, j]
+        _invert(C, precision)
+        change = 0.0
+        for k in range(K):
+            trace = 0.0
+            for i in range(D):
+                for j in range(i):
+                    trace += 2.0 * W[k, i, j] * precision[i, j]
+                trace += W[k, i, i] * precision[i, i]
+            now = trace / (D * n[k])
+            change = max(change, abs(now - v[k]) / now)
+            v[k] = now
+        if not change > ROUNDING:
+            break
+    for i in range(D):
+        for j in range(i):
+            C[j, i] = C[i, j]
 
 
 @compiled
 def _invert(matrix, inverse):  # type: ignore[no-untyped-def]
     """The lower triangle of the inverse from that of a symmetric matrix, by Cholesky's factors; NaN where it is not positive definite."""
     D = len(matrix)
-    L = np.zeros((D, D))
-    U = np.zeros((D, D))  # the inverse of L
+    L = np.empty((D, D))
+    U = np.empty((D, D))  # the inverse of L
     for j in range(D):
         for i in range(j, D):
             value = matrix[i, j]

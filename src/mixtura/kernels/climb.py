@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mixtura.kernels.expanded import FULL, add_sums, expand, logits_of
 from mixtura.kernels.lanes import Entry, Pointer, kernel
-from mixtura.kernels.maximise import DIAGONALS, FREE, MAXIMISE, copy_matrices, lower_factor, scaled, sum_of, whiten
+from mixtura.kernels.maximise import MAXIMISE, VII, VVI, VVV, copy_matrices, lower_factor, scaled, sum_of, whiten
 from mixtura.kernels.panel import e_step, standardise, weigh_posteriors
 from mixtura.moments import Array
 
@@ -135,7 +135,7 @@ def pack(weights, means, S, order, H):  # type: ignore[no-untyped-def]
     for k in range(K):
         g, c = k // 4, k % 4
         log_root = whiten(S[k], U)
-        if not np.isfinite(log_root):
+        if not abs(log_root) < np.inf:
             return False
         for i in range(D):
             for j in range(i + 1):
@@ -217,9 +217,9 @@ def step(maximise, code, counts, means, scatter, limits, known, weights, centres
         total += counts[k]
     for k in range(K):
         weights[k] = counts[k] / total
-        centres[k] = means[k]
-        if limits.ridge > 0.0:
-            for i in range(D):
+        for i in range(D):
+            centres[k, i] = means[k, i]
+            if limits.ridge > 0.0:
                 scatter[k, i, i] += counts[k] * limits.ridge
     maximise(code, counts, scatter, S, known)
     return above(code, S, limits)
@@ -230,7 +230,7 @@ def above(code, S, limits):  # type: ignore[no-untyped-def]
     """Whether no covariance has an eigenvalue below the floor."""
     K, D, _ = S.shape
     R, relative = limits.reference, limits.relative
-    if code in DIAGONALS:
+    if code <= VVI:
         for k in range(K):
             for i in range(D):
                 if not relative * R[i, i] < S[k, i, i] < np.inf:
@@ -271,6 +271,7 @@ def from_coordinates(theta, maximise, code, limits, weights, centres, S, work): 
     K, D = centres.shape
     L = np.zeros((D, D))
     size = 1 + D + D * (D + 1) // 2
+    free = code == VII or code == VVI or code == VVV
     top = -np.inf
     for k in range(K):
         top = max(top, theta[k * size])
@@ -298,10 +299,13 @@ def from_coordinates(theta, maximise, code, limits, weights, centres, S, work): 
             return False
         for i in range(D):
             for j in range(D):
-                if not np.isfinite(work[k, i, j]):
+                if not abs(work[k, i, j]) < np.inf:
                     return False
-        scaled(work[k], 1.0 if code in FREE else weights[k], S[k] if code in FREE else work[k])
-    if code not in FREE:
+        if free:
+            scaled(work[k], 1.0, S[k])
+        else:
+            scaled(work[k], weights[k], work[k])
+    if not free:
         maximise(code, weights, work, S, True)
     return above(code, S, limits)
 
@@ -338,7 +342,7 @@ def short(m, do, rows, bench, code, limits, at):  # type: ignore[no-untyped-def]
             at.collapsed[m] = True
             return
         value = do.expect(rows, bench, weights, centres, S, counts, means, scatter)
-        if not np.isfinite(value):
+        if not abs(value) < np.inf:
             at.collapsed[m] = True
             return
         keep(m, at, counts, means, scatter, weights, centres, S, value)
@@ -385,7 +389,7 @@ def long(m, do, rows, bench, code, limits, at):  # type: ignore[no-untyped-def]
         return
     while at.steps[m] < limits.steps:
         value = do.expect(rows, bench, weights, centres, S, counts, means, scatter)
-        if not np.isfinite(value):
+        if not abs(value) < np.inf:
             at.collapsed[m] = True
             return
         keep(m, at, counts, means, scatter, weights, centres, S, value)

@@ -16,12 +16,15 @@ from mixtura.kernels.lanes import Pointer, kernel
 
 CODES = ("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
 EII, VII, EEI, VEI, EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV, VVV = range(len(CODES))
-DIAGONALS = (EII, VII, EEI, VEI, EVI, VVI)
-FREE = (VII, VVI, VVV)
 ROTATIONS = 30  # sweeps of them, at most: they converge quadratically
 FIRST, MORE, TURNS = 6, 2, 4  # sweeps of common axes over all planes: from none, and from those of a step before; tangents in a plane
 _numbers, _matrices = types.Array(types.float64, 1, "C"), types.Array(types.float64, 3, "C")
 MAXIMISE = types.void(types.int64, _numbers, _matrices, _matrices, types.boolean)
+
+
+def is_diagonal(code: int) -> bool:
+    """Whether the axes of this family are the columns."""
+    return code <= VVI
 
 
 @kernel
@@ -94,10 +97,10 @@ def geometric_mean(matrix):  # type: ignore[no-untyped-def]
 def geometric_mean_of_diagonal(values):  # type: ignore[no-untyped-def]
     """The same of a diagonal."""
     total = 0.0
-    for value in values:
-        if not value > 0.0:
+    for i in range(len(values)):
+        if not values[i] > 0.0:
             return 0.0
-        total += np.log(value)
+        total += np.log(values[i])
     return np.exp(total / len(values))
 
 
@@ -159,8 +162,8 @@ def compose(Q, values, S):  # type: ignore[no-untyped-def]
 def sum_of(n):  # type: ignore[no-untyped-def]
     """The sum of some numbers, in order."""
     total = 0.0
-    for value in n:
-        total += value
+    for k in range(len(n)):
+        total += n[k]
     return total
 
 
@@ -202,18 +205,18 @@ def diagonals(code, n, W, S, known):  # type: ignore[no-untyped-def]
     for k in range(K):
         for i in range(D):
             B[k, i] = W[k, i, i]
-    if code in (EII, EEI):
+    if code == EII or code == EEI:
         share(n, B)
-    elif code in (VII, VVI):
+    elif code == VII or code == VVI:
         multiply(B, n, True)
-    if code in (EII, VII):
+    if code == EII or code == VII:
         for k in range(K):
             mean = 0.0
             for i in range(D):
                 mean += B[k, i] / D
             for i in range(D):
                 B[k, i] = mean
-    if code in (VEI, EVI):
+    if code == VEI or code == EVI:
         previous = np.empty((K, D))
         for k in range(K):
             for i in range(D):
@@ -236,13 +239,13 @@ def spectra(volumes, n, B, previous, known):  # type: ignore[no-untyped-def]
         equal_volumes(own, n, factors)
         multiply(B, factors, False)
         return
-    v, C = np.empty((1, K)), np.empty((1, D))
+    v, C = np.empty(K), np.empty(D)
     for k in range(K):
-        v[0, k] = geometric_mean_of_diagonal(previous[k]) if known else 1.0
-    turns_of_diagonals(B.reshape((1, K, D)), n.reshape((1, K)), v, C)
+        v[k] = geometric_mean_of_diagonal(previous[k]) if known else 1.0
+    turns_of_diagonals(B, n, v, C)
     for k in range(K):
         for i in range(D):
-            B[k, i] = v[0, k] * C[0, i]
+            B[k, i] = v[k] * C[i]
 
 
 @Pointer.of(MAXIMISE)
@@ -270,10 +273,8 @@ def own_axes(code, n, W, S, known):  # type: ignore[no-untyped-def]
 def turned(code, n, W, Q, sweeps, S):  # type: ignore[no-untyped-def]
     """EVE and VVE from axes Q, which are turned: S, and the criterion there."""
     K, D, _ = W.shape
-    seen, half, axes, B = np.empty((1, K, D, D)), np.empty((D, D)), np.empty((1, D, D)), np.empty((K, D))
-    for i in range(D):
-        for j in range(D):
-            axes[0, i, j] = Q[i, j]
+    seen, half, axes, B = np.empty((K, D, D)), np.empty((D, D)), np.empty((D, D)), np.empty((K, D))
+    scaled(Q, 1.0, axes)
     for k in range(K):
         for i in range(D):
             for j in range(D):
@@ -286,11 +287,11 @@ def turned(code, n, W, Q, sweeps, S):  # type: ignore[no-untyped-def]
                 value = 0.0
                 for m in range(D):
                     value += Q[m, i] * half[m, j]
-                seen[0, k, i, j] = value
-    turn(seen, n.reshape((1, K)), axes, code == EVE, sweeps, TURNS)
+                seen[k, i, j] = value
+    turn(seen, n, axes, code == EVE, sweeps, TURNS)
     for k in range(K):
         for i in range(D):
-            B[k, i] = max(seen[0, k, i, i], 0.0)
+            B[k, i] = max(seen[k, i, i], 0.0)
     if code == EVE:
         spectra(True, n, B, B, False)
     else:
@@ -299,7 +300,7 @@ def turned(code, n, W, Q, sweeps, S):  # type: ignore[no-untyped-def]
     for k in range(K):
         for i in range(D):
             value += n[k] * np.log(B[k, i])
-        compose(axes[0], B[k], S[k])
+        compose(axes, B[k], S[k])
     return value
 
 
@@ -317,13 +318,14 @@ def common_axes(code, n, W, S, known):  # type: ignore[no-untyped-def]
             for j in range(D):
                 together[i, j] += factor * (S[k, i, j] if known else W[k, i, j])
     eigen(together, values, Q)
-    value = turned(code, n, W, Q, MORE if known else FIRST, S)
+    sweeps = MORE if known else FIRST
+    value = turned(code, n, W, Q, sweeps, S)
     if not known:
         for i in range(D):
             for j in range(D):
                 Q[i, j] = 1.0 if i == j else 0.0
         other = np.empty((K, D, D))
-        if turned(code, n, W, Q, FIRST, other) < value:
+        if turned(code, n, W, Q, sweeps, other) < value:
             copy_matrices(other, S)
 
 
@@ -341,12 +343,12 @@ def matrices(code, n, W, S, known):  # type: ignore[no-untyped-def]
                 for k in range(K):
                     S[k, i, j] = value / total
     elif code == VEE:
-        v, C = np.empty((1, K)), np.empty((1, D, D))
+        v, C = np.empty(K), np.empty((D, D))
         for k in range(K):
-            v[0, k] = geometric_mean(S[k]) if known else 1.0
-        turns_of_matrices(W.reshape((1, K, D, D)), n.reshape((1, K)), v, C)
+            v[k] = geometric_mean(S[k]) if known else 1.0
+        turns_of_matrices(W, n, v, C)
         for k in range(K):
-            scaled(C[0], v[0, k], S[k])
+            scaled(C, v[k], S[k])
     elif code == EVV:
         own, factors = np.empty(K), np.empty(K)
         for k in range(K):
@@ -364,4 +366,4 @@ def maximiser(code: int) -> Pointer:
 
     maximiser(code)(code, n, W, S, known): `known` is whether S holds the covariances of a step before. Not finite where a scatter has no shape.
     """
-    return diagonals if code in DIAGONALS else common_axes if code in (EVE, VVE) else own_axes if code in (EEV, VEV) else matrices
+    return diagonals if is_diagonal(code) else common_axes if code in (EVE, VVE) else own_axes if code in (EEV, VEV) else matrices

@@ -24,7 +24,8 @@ from mixtura.selection.selection import Selection
 from mixtura.sources import open as open_source
 from mixtura.starting import check_components, check_distinct
 
-GROUPS = {"auto": USUAL, "all": ALL}
+GROUPS = {"all": ALL, "usual": USUAL}
+WIDE = 32  # columns: with more, the M-steps that turn axes take longer than all else together
 
 
 def select(
@@ -55,12 +56,15 @@ def select(
     for p free parameters and row weights w_i of sum n; posteriors are r_ik. For "held_out" the rows are dealt into `folds` parts, seeded from
     `random_state`, and the grid is fitted once more without each of them; what is ranked is the fit to all rows.
 
-    `families` names them, or is "all" for the fourteen, or "auto". `data` is anything `mixtura.open` takes; `tol`, in nats per row, bounds the
-    remaining gain of each fit.
+    `families` names them, or is "all" for the fourteen, "usual" for the six whose components share one covariance or nothing (the others' M-steps
+    take longer), or "auto": the fourteen up to 32 columns, the six beyond. `data` is anything `mixtura.open` takes; `tol`, in nats per row,
+    bounds the remaining gain of each fit.
 
     Where there are more rows than `subsample`, the grid is fitted to so many of them (None takes all). The five best candidates go on
     from there to all rows; then, while the best so far has a neighbour in its family, with more or fewer components, that has not, that one
     goes on too. Those on all rows rank first; `rows` in the table tells which they are. None of these ends below one that it contains.
+
+    `on_progress` is called after steps or cells, from one thread at a time, which need not be this one.
 
     An interrupt (Ctrl-C) ends the search and gives what was done by then, with `interrupted` True; before the first cell is done it is raised.
 
@@ -135,6 +139,8 @@ def _counts(n_components: int | Iterable[int]) -> list[int]:
 
 def _families(families: str | Family | Sequence[str | Family], D: int) -> list[Family]:
     """The named families, special before general; all fourteen, or the usual six (one column knows two only)."""
+    if isinstance(families, str) and families == "auto":
+        families = "all" if D <= WIDE else "usual"
     if isinstance(families, str) and families in GROUPS:
         return list(GROUPS[families]) if D > 1 else [family for family in ALL if family.moment is NORM]
     names = [families] if isinstance(families, str | Family) else families

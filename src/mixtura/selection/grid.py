@@ -7,6 +7,7 @@ cells that do not wait for each other are fitted side by side and the bits are t
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -109,6 +110,7 @@ class _Filling:
         self.partitions = {K: grid.climber.partitions(K, grid.generator) for K in counts}
         self.keys: list[Key] = [(K, name) for K in counts for name in self.families]
         self.place = {key: number for number, key in enumerate(self.keys) if self.partitions[key[0]] is not None}
+        self.telling = threading.Lock()  # one cell at a time
         self.first: Cells = {}
         self.second: Cells = {}
 
@@ -201,7 +203,12 @@ class _Filling:
         if (tell := self.on_progress) is None:
             return None
         number, K, family = self.keys.index(key), key[0], self.families[key[1]]
-        return lambda step: tell(Progress(K, family, number, len(self.keys), step))
+
+        def told(step: Step) -> None:
+            with self.telling:
+                tell(Progress(K, family, number, len(self.keys), step))
+
+        return told
 
 
 def _best_of(others: Cells, family: Family) -> Fit | None:
