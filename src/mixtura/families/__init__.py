@@ -56,7 +56,7 @@ ALL: tuple[Family, ...] = (  # the special before the general
     Family.of("EVV", constraint=EQUAL_VOLUMES),
     Family.of("VVV", "full"),
 )
-USUAL = tuple(one for one in ALL if one.constraint is None)  # one covariance for all, or each its own: a search over these is quick
+USUAL = tuple(one for one in ALL if one.constraint is None)  # one covariance for all, or each its own: no M-step takes turns
 FAMILIES: dict[str, Family] = {key: one for one in ALL for key in (one.name, one.code)}
 FAMILIES |= {"E": FAMILIES["EII"], "V": FAMILIES["VII"]}
 

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -20,13 +19,9 @@ from mixtura.exchange import twice
 from mixtura.families import Family
 from mixtura.fitting import Fit, Step, sweep
 from mixtura.mixture import Mixture
-from mixtura.regularisation import Regularisation
-from mixtura.rules import Rule
-from mixtura.scouting import Scout
 from mixtura.selection.candidate import Candidate, candidate_of, is_regular, unfitted
-from mixtura.selection.climbing import Around, Climber, Found, climber_of
+from mixtura.selection.climbing import Around, Climber, Found
 from mixtura.selection.order import run_in_order
-from mixtura.sources import Source
 
 ROUNDING = 1e-12  # nats per row: falls below it are none
 HOPE = 0.02  # nats per row that more than a few steps of EM may still gain
@@ -76,29 +71,19 @@ Tell = Callable[[Progress], object] | None
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """What all cells share. `price` is what a parameter must gain, in nats, to be worth having.
+    """How cells are found, and what a parameter must gain to be worth having: its `price`, in nats.
 
     A regular optimum that is not worth one component more than the cell before has, no criterion of this price would choose: where there is
     one, the likeliest optimum stands in the cell then, and its status says that it is spurious.
     """
 
-    scout: Scout
-    source: Source
-    rule: Rule
-    regularisation: Regularisation
-    tol: float
-    max_iter: int
+    climber: Climber
     generator: np.random.Generator
     price: float = 1.0
 
     def fit(self, counts: Sequence[int], families: Sequence[Family], on_progress: Tell = None) -> Filled:
         """All cells; where it is interrupted (KeyboardInterrupt), those that are done by then, if any."""
         return _Filling(self, counts, families, on_progress).run()
-
-    @cached_property
-    def climber(self) -> Climber:
-        """How a mixture is found from starts: it depends on the rows."""
-        return climber_of(self.scout, self.source, self.rule, self.regularisation, self.tol, self.max_iter)
 
 
 class _Filling:
@@ -130,8 +115,8 @@ class _Filling:
     def _candidate(self, key: Key) -> Candidate:
         cell, family = self.second.get(key) or self.first.get(key), self.families[key[1]]
         if cell is None:
-            return unfitted(key[0], family, self.grid.source.D, "interrupted" if key in self.place else "too few rows")
-        return candidate_of(cell.fit, self.grid.source, cell.seconds)
+            return unfitted(key[0], family, self.climber.source.D, "interrupted" if key in self.place else "too few rows")
+        return candidate_of(cell.fit, self.climber.source, cell.seconds)
 
     def _beside(self, key: Key) -> list[Key]:
         """The cells that a cell looks at: as many components, or one less or more of the family."""
@@ -164,7 +149,7 @@ class _Filling:
             return -np.inf
         K, D, grid = fewer.mixture.K, fewer.mixture.D, self.grid
         more = family.n_parameters(K + 1, D) - family.n_parameters(K, D)
-        return fewer.fit.log_likelihood + more * grid.price / grid.source.profile.weight
+        return fewer.fit.log_likelihood + more * grid.price / self.climber.source.profile.weight
 
     def _again(self, key: Key) -> Cell:
         """What the cells fitted after this one lead to, and those before it where they were found anew, where it is better."""
@@ -192,11 +177,11 @@ class _Filling:
         return self._cell(self.climber.climb(same))
 
     def _cell(self, found: Found) -> Cell:
-        return Cell(found, is_regular(found.fit.best, self.grid.source.profile.rows))
+        return Cell(found, is_regular(found.fit.best, self.climber.source.profile.rows))
 
     def _seen(self, cell: Cell) -> float:
         """Its mean log-likelihood on the scout's rows."""
-        seen = cell.found.seen or sweep(cell.mixture, self.grid.scout.source)
+        seen = cell.found.seen or sweep(cell.mixture, self.climber.scout.source)
         return seen.mean_log_likelihood
 
     def _teller(self, key: Key) -> Callable[[Step], object] | None:

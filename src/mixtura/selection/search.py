@@ -20,6 +20,7 @@ from mixtura.rules import Rule
 from mixtura.rules.maximising import split
 from mixtura.scouting import Scout
 from mixtura.selection.candidate import Candidate, candidate_of
+from mixtura.selection.climbing import climber_of
 from mixtura.selection.criteria import Cell, held_out, price_of
 from mixtura.selection.grid import ROUNDING, Filled, Grid, Progress
 from mixtura.selection.selection import ranked
@@ -43,8 +44,8 @@ class How:
 
     def grid(self, scout: Scout, source: Source, generator: np.random.Generator) -> Grid:
         """The grid of these rows."""
-        price = price_of(self.criterion, source.profile.weight)
-        return Grid(scout, source, self.rule, self.regularisation, self.tol, self.max_iter, generator, price)
+        climber = climber_of(scout, source, self.rule, self.regularisation, self.tol, self.max_iter)
+        return Grid(climber, generator, price_of(self.criterion, source.profile.weight))
 
 
 @dataclass(eq=False)
