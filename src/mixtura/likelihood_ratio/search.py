@@ -19,6 +19,8 @@ from mixtura.selection.climbing import Around, Climber, climber_of
 from mixtura.sources import Source
 from mixtura.starting import check_distinct
 
+DRAWS = 50  # of k-means++ at most: a selection's serve all its families, these one
+
 
 @dataclass(frozen=True, eq=False)
 class Search:
@@ -32,7 +34,7 @@ class Search:
     def among(self, source: Source, generator: np.random.Generator) -> Climber:
         """What climbs on these rows."""
         rule = Squarem(EM(self.regularisation), tol=self.tol)
-        return climber_of(Scout.of(source, generator), source, rule, self.regularisation, self.tol, self.max_iter)
+        return climber_of(Scout.of(source, generator), source, rule, self.regularisation, self.tol, self.max_iter, DRAWS)
 
     def likeliest(self, climber: Climber, K: int, fewer: Mixture | None, generator: np.random.Generator) -> Fit:
         """The likeliest regular maximum that partitions of the rows, and splits of a mixture of `fewer`, lead to; the likeliest where none is.

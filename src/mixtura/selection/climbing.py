@@ -32,7 +32,7 @@ from mixtura.statistics import Statistics
 from mixtura.stopping import remaining_gain
 
 TRIED = ((8, 12), (20, 4))  # steps that starts take, and how many of them go on; the last ones climb to the top
-DRAWS, CHEAP = 100, 1_200_000  # of k-means++ at most, each for every family; draws by rows, components and features
+DRAWS, CHEAP = 100, 1_200_000  # of k-means++, each for every family; draws by rows, components and features
 MERGERS = 3  # of one component more that are tried in each cell
 NEAR = 100  # accelerated steps that tell the best of the last ones
 ROUNDING = 1e-9  # nats per row: what two ways to the same top may differ by
@@ -96,6 +96,7 @@ class Climber(ABC):
     regularisation: Regularisation
     tol: float
     max_iter: int
+    draws: int = DRAWS  # of k-means++ at most
 
     @property
     def draws_are_cheap(self) -> bool:
@@ -112,7 +113,7 @@ class Climber(ABC):
         rows = self.scout.rows
         if len(rows) < K:
             return None
-        draws = max(FEW, min(DRAWS, CHEAP // (len(rows) * K * features(FULL, self.source.D)))) if self.draws_are_cheap else FEW
+        draws = max(FEW, min(self.draws, CHEAP // (len(rows) * K * features(FULL, self.source.D)))) if self.draws_are_cheap else FEW
         return Partitions(self.scout, self.scout.labellings(K, draws, generator), K)
 
     @abstractmethod
@@ -301,7 +302,7 @@ class Compiled(SweepBySweep):
         return Found(Fit(step, converged, left, steps - 1, trace, trace, ()), seen)
 
 
-def climber_of(scout: Scout, source: Source, rule: Rule, regularisation: Regularisation, tol: float, max_iter: int) -> Climber:
+def climber_of(scout: Scout, source: Source, rule: Rule, regularisation: Regularisation, tol: float, max_iter: int, draws: int = DRAWS) -> Climber:
     """The way that suits the rows."""
     suits = Compiled if Few.fits(scout.source) and isinstance(regularisation, Floor | Ridge) else SweepBySweep
-    return suits(scout, source, rule, regularisation, tol, max_iter)
+    return suits(scout, source, rule, regularisation, tol, max_iter, draws)
