@@ -13,6 +13,7 @@ from numba import njit
 from test_families import expected, maximised, scatters
 
 import mixtura
+from mixtura.exchange import twice
 from mixtura.families import ALL, Family, family_of
 from mixtura.few import Few, Start
 from mixtura.hierarchy import agglomerate
@@ -20,6 +21,7 @@ from mixtura.kernels.maximise import CODES, maximiser
 from mixtura.moments import MATRIX
 from mixtura.regularisation import Floor, Regularisation, Ridge
 from mixtura.rules import EM, Squarem
+from mixtura.rules.maximising import split
 from mixtura.scouting import Scout, one_hot, sums
 from mixtura.selection.candidate import is_regular
 from mixtura.selection.climbing import Around, Found, climber_of
@@ -151,6 +153,38 @@ def test_a_regular_maximum_is_found_where_most_starts_collapse() -> None:
     found = climber.best(family, around, -np.inf)
     assert is_regular(found.fit.best, len(X)) and found.fit.converged
     assert found.fit.log_likelihood == pytest.approx(mixtura.fit(X, regular).log_likelihood, abs=1e-6)
+
+
+def test_components_are_born_where_the_places_are(family: Family) -> None:
+    """A quarter of the component that is there, which keeps its place and its shape; the others as they were."""
+    mixture = some_mixture(family, 3, 2)
+    places = mixture.sample(5, random_state=0)[0]
+    starts, parent = Start.born(mixture, places), mixture.assign(places)
+    assert starts.means.shape == (5, 4, 2)
+    np.testing.assert_allclose(starts.counts.sum(axis=1), 1)
+    for m, k in enumerate(parent):
+        np.testing.assert_array_equal(starts.means[m], np.vstack([mixture.means, places[m]]))
+        np.testing.assert_allclose(starts.counts[m, 3], mixture.weights[k] / 4)
+        np.testing.assert_allclose(starts.counts[m, k], mixture.weights[k] * 3 / 4)
+        np.testing.assert_allclose(starts.scatter[m, 3] / starts.counts[m, 3], mixture.matrices[k] / 4)
+        np.testing.assert_allclose(starts.scatter[m, k] / starts.counts[m, k], mixture.matrices[k])
+
+
+def test_one_more_component_is_one_split_side_by_side_or_within(family: Family) -> None:
+    """Side by side the two have the mean of the one, as EM's own split has it; within, where volumes vary, its mean and twice and half its volume."""
+    mixture = some_mixture(family, 3, 2)
+    beside, *within = Start.grown(mixture)
+    assert len(within) == (family.code[0] == "V")
+    for k in range(3):
+        twins = split(twice(mixture, k), into=3, heaviest=k)
+        np.testing.assert_allclose(beside.counts[k], twice(mixture, k).weights)
+        # the two may have changed places
+        np.testing.assert_allclose(np.sort(beside.means[k][[k, 3]], axis=0), np.sort(twins.means[[k, 3]], axis=0))
+        np.testing.assert_allclose(beside.scatter[k] / beside.counts[k][:, None, None], twins.matrices)
+        for start in within:
+            np.testing.assert_allclose(start.means[k], np.vstack([mixture.means, mixture.means[k]]))
+            volumes = start.scatter[k][[k, 3]] / start.counts[k][[k, 3]][:, None, None]
+            np.testing.assert_allclose(volumes, mixture.matrices[k] * np.array([0.5, 2.0])[:, None, None])
 
 
 def test_partitions_are_summed_as_anything_else() -> None:

@@ -152,7 +152,7 @@ def test_held_out_winner_is_the_fit_to_all_rows_and_its_seed_decides() -> None:
     assert first == same != other
     assert all(math.isfinite(density) for density in first)
     for mine, theirs in zip(runs[0].cells, plain.cells, strict=True):
-        assert mine.bic == theirs.bic and theirs.held_out == -math.inf
+        assert mine.bic == pytest.approx(theirs.bic, abs=2 * len(X) * 1e-6) and theirs.held_out == -math.inf  # other draws, the same top to tol
         assert mine.held_out < mine.log_likelihood / len(X)  # rows are less likely where they were not learnt from
     assert runs[0].ranking[0].held_out == max(first)
     np.testing.assert_array_equal(runs[0].best.mixture_.means, runs[0].ranking[0].mixture.means)  # type: ignore[union-attr]

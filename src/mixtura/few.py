@@ -26,6 +26,7 @@ from mixtura.sources import ArraySource
 from mixtura.statistics import Statistics
 
 TILE, WIDTH = 4, 512
+BORN = 0.25  # of the weight and the covariance of the component where another is born
 WIDER = 2.0  # than the whole is the wider of two halves with one centre; the other is as much narrower
 MOST = 2_000_000  # entries of the table of features, up to which rows are few
 
@@ -73,6 +74,23 @@ class Start(NamedTuple):
         means[each, each] -= aside
         means[:, -1] += aside
         return [cls.of_parts(weights, means, matrices), *grown]
+
+    @classmethod
+    def born(cls, mixture: Mixture, places: Array) -> Start:
+        """One component more at each of some places (M, D) in turn: a quarter of the one that is there, its covariance a quarter as well.
+
+        After Verbeek, Vlassis & Kroese (2003), Neural Computation 15, 469-485, who draw such components within each of the others.
+        """
+        M, K = len(places), mixture.K
+        parent, each = mixture.assign(places), np.arange(M)
+        weights, means, matrices = (
+            np.repeat(np.concatenate([array, array[:1]])[None], M, axis=0) for array in (mixture.weights, mixture.means, mixture.matrices)
+        )
+        weights[:, K] = mixture.weights[parent] * BORN
+        weights[each, parent] *= 1 - BORN
+        means[:, K] = places
+        matrices[:, K] = mixture.matrices[parent] * BORN
+        return cls.of_parts(weights, means, matrices)
 
     @classmethod
     def of_partitions(cls, rows: Array, weights: Array, labels: Labels, K: int) -> Start:
@@ -179,7 +197,9 @@ class Few:
 
     @cached_property
     def _weights(self) -> Array:
-        return np.empty(0) if self.source.weights is None else self.source.weights
+        """Those of the rows; none where all are 1."""
+        weights = self.source.weights
+        return np.empty(0) if weights is None or (weights == 1).all() else weights
 
     @cached_property
     def _weight(self) -> float:

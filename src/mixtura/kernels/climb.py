@@ -7,6 +7,7 @@ component loses its rows or falls below the floor stops there and says so.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -247,8 +248,8 @@ def above(code, S, limits):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def to_coordinates(weights, centres, S, theta):  # type: ignore[no-untyped-def]
-    """theta = log weights, means and log-Cholesky factors."""
+def to_coordinates(weights, centres, S, R, theta):  # type: ignore[no-untyped-def]
+    """theta = log weights, means and log-Cholesky factors, in deviations of the data (covariance R): how far a step goes asks for no units."""
     K, D = centres.shape
     L = np.empty((D, D))
     t = 0
@@ -256,12 +257,12 @@ def to_coordinates(weights, centres, S, theta):  # type: ignore[no-untyped-def]
         theta[t] = np.log(weights[k])
         t += 1
         for i in range(D):
-            theta[t] = centres[k, i]
+            theta[t] = centres[k, i] / np.sqrt(R[i, i])
             t += 1
         lower_factor(S[k], L)
         for i in range(D):
             for j in range(i + 1):
-                theta[t] = np.log(L[i, i]) if i == j else L[i, j]
+                theta[t] = np.log(L[i, i]) if i == j else L[i, j] / np.sqrt(R[i, i])
                 t += 1
 
 
@@ -281,11 +282,11 @@ def from_coordinates(theta, maximise, code, limits, weights, centres, S, work): 
         weights[k] = np.exp(theta[t] - top)
         total += weights[k]
         for i in range(D):
-            centres[k, i] = theta[t + 1 + i]
+            centres[k, i] = theta[t + 1 + i] * np.sqrt(limits.reference[i, i])
         t += 1 + D
         for i in range(D):
             for j in range(i + 1):
-                L[i, j] = np.exp(theta[t]) if i == j else theta[t]
+                L[i, j] = np.exp(theta[t]) if i == j else theta[t] * np.sqrt(limits.reference[i, i])
                 t += 1
         for i in range(D):
             for j in range(i + 1):
@@ -396,7 +397,7 @@ def long(m, do, rows, bench, code, limits, at):  # type: ignore[no-untyped-def]
         L0, L1, L2, L3 = L1, L2, L3, value
         plain += 1
         if phase == 0 or phase == 1:
-            to_coordinates(weights, centres, S, p if phase == 0 else p1)
+            to_coordinates(weights, centres, S, limits.reference, p if phase == 0 else p1)
         if not do.step(do.maximise, code, counts, means, scatter, limits, True, weights, centres, S):
             at.collapsed[m] = True
             return
@@ -431,7 +432,7 @@ def long(m, do, rows, bench, code, limits, at):  # type: ignore[no-untyped-def]
             phase = 1
             continue
         phase = 0
-        to_coordinates(weights, centres, S, p2)
+        to_coordinates(weights, centres, S, limits.reference, p2)
         rr = vv = 0.0
         for t in range(size):
             r = p1[t] - p[t]
@@ -458,11 +459,11 @@ def long(m, do, rows, bench, code, limits, at):  # type: ignore[no-untyped-def]
         value = do.expect(rows, bench, there_w, there_c, there_S, there_counts, there_means, there_scatter)
         good = value >= L3 - 1e-13 * max(1.0, abs(L3))
         if good:
-            to_coordinates(there_w, there_c, there_S, p1)
+            to_coordinates(there_w, there_c, there_S, limits.reference, p1)
             copy_matrices(there_S, work)
             good = do.step(do.maximise, code, there_counts, there_means, there_scatter, limits, True, weights, centres, work)
             if good:
-                to_coordinates(weights, centres, work, p2)
+                to_coordinates(weights, centres, work, limits.reference, p2)
                 gap = 0.0
                 for t in range(size):
                     gap += (p2[t] - p1[t]) ** 2
@@ -481,7 +482,7 @@ def long(m, do, rows, bench, code, limits, at):  # type: ignore[no-untyped-def]
             longest = max(1.0, length / GROWTH)
 
 
-@Entry
+@partial(Entry, direct=True)
 def climb(X, weights, centre, inverse_scale, limit, order, run, do, code, limits, at, phi, bench, register):  # type: ignore[no-untyped-def]
     """All M starts of `at`, each from the statistics that it gives, by `run`: short or long."""
     read_rows(X, centre, inverse_scale, limit, order, register, phi)

@@ -56,11 +56,13 @@ class Entry:
 
     Numba alone would compile anew for rows that are read-only, Fortran-ordered or strided, some seconds each time; and it would take
     machine code from its cache that holds older kernels of other files, so the name under which it is kept tells all of them.
+
+    A `direct` one does not look at its arguments' types again, which takes longer than a short kernel: its one caller makes them always alike.
     """
 
-    def __init__(self, function: Any):
+    def __init__(self, function: Any, direct: bool = False):
         function.__qualname__ += f"_{DIGEST}"
-        self.function = function
+        self.function, self.direct = function, direct
         self.compiled: dict[np.dtype[Any], Any] = {}
         self.lock = threading.Lock()
         functools.update_wrapper(self, function)
@@ -74,9 +76,10 @@ class Entry:
             if rows.dtype not in self.compiled:
                 any_layout = types.Array(typeof(rows).dtype, 2, "A", readonly=True)
                 compiled = njit(cache=True, **_options)(self.function)
-                compiled.compile((any_layout, *map(typeof, arguments)))
+                signature = (any_layout, *map(typeof, arguments))
+                compiled.compile(signature)
                 compiled.disable_compile()
-                self.compiled[rows.dtype] = compiled
+                self.compiled[rows.dtype] = compiled.get_overload(signature) if self.direct else compiled
         return self.compiled[rows.dtype]
 
 

@@ -22,12 +22,14 @@ class Comparison(NamedTuple):
 
 
 def compare(search: Search, source: Source, K: int, generator: np.random.Generator) -> Comparison:
-    """Fits K components, then K + 1, which begin also at the K with each component split; then K once more from the K + 1 with two merged.
+    """Fits 1, 2, .. K + 1 components, which begin also at those before with one more; then K once more from the K + 1 with two merged.
 
     The larger never ends below the smaller.
     """
     climber = search.among(source, generator)
-    null = search.likeliest(climber, K, None, generator)
+    null = search.likeliest(climber, 1, None, generator)
+    for more in range(2, K + 1):
+        null = search.likeliest(climber, more, null.mixture, generator)
     alternative = search.likeliest(climber, K + 1, null.mixture, generator)
     if K > 1:
         reference = climber.scout.reference(search.family.moment)

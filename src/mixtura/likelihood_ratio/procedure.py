@@ -192,10 +192,11 @@ class _Series:
 
 
 def _precise(source: Source) -> Source:
-    """The rows in float64: of float32 ones sums are too coarse for the difference of two."""
-    if isinstance(source, ArraySource) and source.dtype != np.float64:
-        return ArraySource(source.X.astype(np.float64), source.weights, source.columns, source.n_jobs)
-    return source
+    """The rows in float64: of float32 ones sums are too coarse for the difference of two. Weights of 1 are none."""
+    if not isinstance(source, ArraySource):
+        return source
+    weights = None if source.weights is None or (source.weights == 1).all() else source.weights
+    return ArraySource(np.asarray(source.X, dtype=np.float64), weights, source.columns, source.n_jobs)
 
 
 def _counts(n_components: int | Iterable[int]) -> list[int]:

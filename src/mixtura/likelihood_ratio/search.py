@@ -19,7 +19,7 @@ from mixtura.selection.climbing import Around, Climber, climber_of
 from mixtura.sources import Source
 from mixtura.starting import check_distinct
 
-DRAWS = 50  # of k-means++ at most: a selection's serve all its families, these one
+DRAWS = 25  # of k-means++ at most: a selection's serve all its families, these one
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from mixtura.fitting import Fit, Step, fit, sweep
 from mixtura.kernels.climb import Standings
 from mixtura.kernels.expanded import FULL, features
 from mixtura.mixture import Mixture
-from mixtura.moments import MATRIX
+from mixtura.moments import MATRIX, Array
 from mixtura.regularisation import Floor, Regularisation, Ridge
 from mixtura.rules import EM, Rule, Squarem
 from mixtura.rules.maximising import maximise, split
@@ -31,8 +31,9 @@ from mixtura.starting import FEW, like, partition, short_runs
 from mixtura.statistics import Statistics
 from mixtura.stopping import remaining_gain
 
-TRIED = ((8, 12), (20, 4))  # steps that starts take, and how many of them go on; the last ones climb to the top
-DRAWS, CHEAP = 100, 1_200_000  # of k-means++, each for every family; draws by rows, components and features
+TRIED = ((8, 8), (30, 3))  # steps that starts take, and how many of them go on; the last ones climb to the top
+DRAWS, CHEAP = 32, 800_000  # of k-means++, each for every family; draws by rows, components and features
+PLACES = 24  # where a component may be born, far from each other
 MERGERS = 3  # of one component more that are tried in each cell
 NEAR = 100  # accelerated steps that tell the best of the last ones
 ROUNDING = 1e-9  # nats per row: what two ways to the same top may differ by
@@ -54,11 +55,12 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Partitions:
-    """Hard partitions of the scout's rows into K parts, and their sums, once for all families."""
+    """Hard partitions of the scout's rows into K parts, and their sums, once for all families; rows where a component may be born."""
 
     scout: Scout
     labels: Labels
     K: int
+    places: Array
 
     @cached_property
     def start(self) -> Start:
@@ -75,6 +77,11 @@ class Around:
     found: list[Found] = field(default_factory=list)
     fewer: Mixture | None = None
     more: Mixture | None = None
+
+    @property
+    def cuts(self) -> int:
+        """How many of the partitions, the first ones, are cuts of trees: nothing random, and of a kind."""
+        return 0 if self.partitions is None else min(len(self.partitions.scout.trees), len(self.partitions.labels))
 
     def nested(self, family: Family) -> list[Mixture]:
         """The mixtures found whose family this one nests, but for those whose family another one's nests: those started these already."""
@@ -114,7 +121,8 @@ class Climber(ABC):
         if len(rows) < K:
             return None
         draws = max(FEW, min(self.draws, CHEAP // (len(rows) * K * features(FULL, self.source.D)))) if self.draws_are_cheap else FEW
-        return Partitions(self.scout, self.scout.labellings(K, draws, generator), K)
+        places = rows[self.scout.seeds(min(PLACES, len(rows)), 1, generator)[0]] if self.draws_are_cheap else rows[:0]
+        return Partitions(self.scout, self.scout.labellings(K, draws, generator), K, places)
 
     @abstractmethod
     def best(self, family: Family, around: Around, least: float, tell: Tell = None) -> Found:
@@ -202,7 +210,7 @@ class Compiled(SweepBySweep):
             return super().best(family, around, least, tell)
         starts = self._together(family, around)
         assert starts is not None
-        return self._top(family, starts, self._tried(family, starts), least, tell)
+        return self._top(family, starts, self._tried(family, starts, around.cuts), least, tell)
 
     def better(self, family: Family, around: Around, least: float) -> Found | None:
         """All together."""
@@ -234,6 +242,8 @@ class Compiled(SweepBySweep):
         starts += [Start.seen(one.seen) for one in around.others(family) if one.seen is not None]
         if around.fewer is not None:
             starts += Start.grown(around.fewer)
+            if around.partitions is not None:
+                starts.append(Start.born(around.fewer, around.partitions.places))
         if around.more is not None:
             starts += map(Start.of, merged(around.more, self.regularisation, self.scout.reference(family.moment), MERGERS))
         return Start.together(starts) if starts else None
@@ -246,14 +256,16 @@ class Compiled(SweepBySweep):
         statistics = Statistics(family.moment, family.pooled, rows, weight, np.nan, counts, means, np.zeros_like(means), second)
         return maximise(family, statistics, self.regularisation, self.scout.reference(family.moment))[0]
 
-    def _tried(self, family: Family, starts: Start) -> list[Standings]:
-        """The most promising after short runs, in order, and the likeliest, regular or not; then those before each choice, as second thoughts."""
-        now, covariances, stages = self.few.begin(starts), None, []
+    def _tried(self, family: Family, starts: Start, seeded: int = 0) -> list[Standings]:
+        """The most promising after short runs, the likeliest, regular or not, and the first `seeded`; then those before each choice."""
+        now, covariances, stages, first = self.few.begin(starts), None, [], np.arange(seeded)
         for steps, kept in TRIED:
             at = self.few.run(family, now, steps, covariances)
             stages.append(at)
             order, likeliest = self._order(at)[:kept], self._order(at, any_will_do=True)[:1]
-            at = at.chosen(order if likeliest in order else np.append(order, likeliest))
+            chosen = np.array(list(dict.fromkeys([*order, *likeliest, *first])))
+            first = np.flatnonzero(np.isin(chosen, first))
+            at = at.chosen(chosen)
             now, covariances = Start(at.counts, at.means, at.scatter), at.covariances
         return [at, *reversed(stages)]
 
