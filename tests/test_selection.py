@@ -518,7 +518,8 @@ def test_plot_marks_cells_that_are_not_regular_and_takes_axes(small: Selection, 
 
 
 def test_plot_of_a_subsample_compares_the_same_rows(three: np.ndarray, pyplot: Any) -> None:
-    selection = mixtura.select(three, range(1, 5), ["full", "tied"], subsample=500, random_state=0)
+    selection = mixtura.select(three, range(1, 4), ["full", "tied"], subsample=500, random_state=0)
+    assert all(one.regular for one in selection.compared)  # others stand at the edge where they are beyond it
     ax = selection.plot()
     values = {round(y, 6) for line in ax.lines for y in line.get_ydata()}
     assert values == {round(one.bic, 6) for one in selection.compared}
