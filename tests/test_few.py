@@ -187,6 +187,16 @@ def test_one_more_component_is_one_split_side_by_side_or_within(family: Family) 
             np.testing.assert_allclose(volumes, mixture.matrices[k] * np.array([0.5, 2.0])[:, None, None])
 
 
+def test_what_is_below_the_floor_has_collapsed_though_it_has_a_volume() -> None:
+    """A group of a hundred-thousandth of the data's deviation, which would be a mixture to float64, and is one above a lower floor."""
+    far = 40.0 + 1e-4 * np.random.default_rng(0).normal(size=(20, 2))
+    X = np.concatenate([overlapping(60, 2, 2, seed=0), far])
+    starts = Start.of_partitions(X, np.ones(80), np.repeat([0, 1], [60, 20])[None], 2)
+    for floor, collapsed in ((Floor(), True), (Floor(1e-14), False)):
+        search = few(X, regularisation=floor)
+        assert search.run(ALL[-1], search.begin(starts), 3).collapsed[0] == collapsed
+
+
 def test_partitions_are_summed_as_anything_else() -> None:
     X, rng = overlapping(50, 3, 2, seed=2), np.random.default_rng(0)
     labels, weights = np.stack([rng.permutation(np.arange(50) % 4) for _ in range(3)]), rng.uniform(0.5, 2.0, 50)
