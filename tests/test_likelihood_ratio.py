@@ -417,8 +417,8 @@ def test_max_iter_that_is_used_up_is_told() -> None:
         ({"data": np.ones((60, 1))}, DataError, "'x0' holds one value"),
         ({"data": np.repeat([[0.0], [1.0]], 30, axis=0), "n_components": 2}, DataError, "too few distinct rows"),
         ({"data": [[np.nan], [1.0]] * 30}, DataError, "not finite"),
-        ({"data": mixtura.open(groups(60, 0.0), weights=np.full(60, 2.0))}, DataError, "rows with weights"),
-        ({"data": mixtura.open(groups(60, 0.0), weights=[0.0] + [1.0] * 59)}, DataError, "rows with weights"),
+        ({"data": mixtura.open(groups(60, 0.0), weight=np.full(60, 2.0))}, DataError, "rows with weights"),
+        ({"data": mixtura.open(groups(60, 0.0), weight=[0.0] + [1.0] * 59)}, DataError, "rows with weights"),
     ],
     ids=str,
 )
@@ -434,7 +434,7 @@ def test_alpha_at_the_smallest_p_value_is_taken() -> None:
 
 def test_weights_of_one_are_no_weights() -> None:
     rows = groups(60, 0.0)
-    assert same(test_of(mixtura.open(rows, weights=np.ones(60)), 1, "tied"), test_of(rows, 1, "tied"))
+    assert same(test_of(mixtura.open(rows, weight=np.ones(60)), 1, "tied"), test_of(rows, 1, "tied"))
 
 
 def test_results_are_immutable_and_become_json(two: SequentialTest) -> None:

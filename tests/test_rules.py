@@ -359,7 +359,7 @@ def test_an_exponent_of_one_weighs_all_batches_alike() -> None:
 
 def test_batches_hold_every_row_of_positive_weight_once() -> None:
     X, weights = np.arange(101.0)[:, None], np.random.default_rng(0).integers(0, 3, size=101).astype(float)
-    source = mixtura.open(X, weights=weights)
+    source = mixtura.open(X, weight=weights)
     batches = list(source.batches(20, [0, 1]))
     assert {len(batch.X) for batch in batches} <= {13, 14, 15, 16, 17, 18, 19, 20}
     seen = np.concatenate([batch.X[:, 0] for batch in batches])

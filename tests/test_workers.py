@@ -23,7 +23,7 @@ def test_terms_are_added_in_their_order_whoever_is_first(threads: int, count: in
         time.sleep(pauses[number])
         return (number,)
 
-    assert sum_in_order(task, count, threads) == tuple(range(count))
+    assert sum_in_order(task, range(count), threads) == tuple(range(count))
 
 
 @pytest.mark.parametrize("where", ["caller", "helper"])
@@ -40,7 +40,7 @@ def test_a_failure_is_raised_and_stops_the_others(where: str) -> None:
         return number
 
     with pytest.raises(ValueError, match="this block"):
-        sum_in_order(task, 1000, 2)
+        sum_in_order(task, range(1000), 2)
     assert len(done) < 100
 
 

@@ -18,7 +18,7 @@ from mixtura.kernels import AnyGaussians
 from mixtura.mixture import Mixture
 from mixtura.moments import Moment
 from mixtura.rules import EM, Event, Rule, Squarem, Update
-from mixtura.sources import Source
+from mixtura.sources import Source, Swept
 from mixtura.statistics import Statistics
 from mixtura.stopping import TREMBLE, noise, remaining_gain, settled
 
@@ -91,8 +91,8 @@ def _sweep(gaussians: AnyGaussians, family: Family, source: Source, moment: Mome
     pooled = family.pooled and moment is None
     common = family.one_scale or moment_kept.axes == 0
     frame = source.frame(common)
-    plan = gaussians.plan(frame, source.dtype, (moment_kept, pooled))
-    statistics = plan.statistics(source.reduce(lambda block: plan.sweep(block.rows, block.weights)))
+    task = Swept(gaussians, frame, source.dtype, (moment_kept, pooled))
+    plan, statistics = task.plan, task.plan.statistics(source.reduce(task))
     statistics = plan.complete(statistics, source.everything(moment_kept, common) if plan.wants_total else None)
     return statistics.translate(frame.centre, frame.scale)
 

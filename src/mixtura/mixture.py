@@ -26,7 +26,7 @@ from mixtura.frame import Frame
 from mixtura.kernels import Analysers, Answers, AnyGaussians, Gaussians
 from mixtura.moments import MATRIX, Array
 from mixtura.randomness import generator_of
-from mixtura.sources import Block, Source
+from mixtura.sources import Asked, Block, Classified, Scored, Source
 from mixtura.sources import open as open_source
 
 ROUNDING = 1e-6  # weights may miss a sum of 1 by this much before they are called wrong
@@ -168,22 +168,22 @@ class Mixture:
         spread = self.weights @ (self.variances + (self.means - mean) ** 2)
         return Frame.of(mean, np.sqrt(spread), self.family.one_scale)
 
-    def log_density(self, X: Any) -> NDArray[np.float64]:
+    def log_density(self, X: Any) -> Any:
         """log p(x) of each row, in nats: (N,)."""
-        return self.answers(X, density=True).log_density.astype(float, copy=False)
+        return self.ask(X, "log_density")
 
-    def posterior(self, X: Any) -> NDArray[np.float64]:
+    def posterior(self, X: Any) -> Any:
         """r_ik = pi_k N(x_i | mu_k, Sigma_k) / p(x_i): (N, K), rows sum to 1."""
-        return self.answers(X, posterior=True).posterior.astype(float, copy=False)
+        return self.ask(X, "posterior")
 
-    def assign(self, X: Any) -> NDArray[np.int64]:
+    def assign(self, X: Any) -> Any:
         """The component of greatest posterior for each row: (N,), the first of equals."""
-        return self.answers(X, component=True).component
+        return self.ask(X, "component")
 
     def score(self, X: Any, sample_weight: ArrayLike | None = None) -> float:
         """The mean log density per row (weighted mean where `sample_weight` is given), in nats."""
-        density = self.log_density(X)
-        return float(np.average(density, weights=None if sample_weight is None else np.asarray(sample_weight, dtype=float)))
+        total, weight = self.log_likelihood(X, sample_weight)
+        return total / weight
 
     def answers(
         self, X: Any, *, component: bool = False, density: bool = False, posterior: bool = False, gaussians: AnyGaussians | None = None
@@ -215,21 +215,30 @@ class Mixture:
         0.6931
         """
         source = self.source(X, sample_weight)
-        plan = self.gaussians.plan(self.frame, source.dtype, densities=False)
+        entropy, certainty, _ = self._summed(source, Classified(self.gaussians, self.frame, source.dtype)) + 0.0  # no -0.0
+        return Classification(float(entropy), float(certainty))
 
-        def sums(block: Block) -> Array:
-            part = Answers.room(len(block.rows), self.K, source.dtype, component=False, density=False, posterior=True)
-            plan.answers(source.require_finite(block).rows, part)
-            posterior = part.posterior.astype(float, copy=False)
-            logarithms = np.log(np.maximum(posterior, sys.float_info.min))  # of 0 too, which counts for nothing
-            each = np.stack([-(posterior * logarithms).sum(axis=1), logarithms.max(axis=1)])
-            return np.asarray(each.sum(axis=1) if block.weights is None else each @ block.weights)
+    def log_likelihood(self, X: Any, sample_weight: ArrayLike | str | None = None, *, gaussians: AnyGaussians | None = None) -> tuple[float, float]:
+        """sum_i w_i log p(x_i) in nats, and sum_i w_i: one pass, of which nothing is kept. `gaussians` as in `answers`."""
+        source = self.source(X, sample_weight)
+        total, weight, _ = self._summed(source, Scored(self.gaussians if gaussians is None else gaussians, self.frame, source.dtype))
+        return float(total), float(weight)
 
-        return Classification(*(source.reduce(sums) + 0.0).tolist())  # no -0.0
+    def ask(self, X: Any, name: str, gaussians: AnyGaussians | None = None) -> Any:
+        """Each row's component, probability, log_density or posterior: an array, or a lazy collection where rows are on a cluster."""
+        source = self.source(X)
+        return source.each(Asked(self.gaussians if gaussians is None else gaussians, self.frame, source.dtype, name))
 
-    def source(self, X: Any, sample_weight: ArrayLike | None = None, n_jobs: int | None = None) -> Source:
+    def _summed(self, source: Source, task: Scored | Classified) -> Array:
+        """What a task sums, the last of which is not finite where a value of the rows is not."""
+        sums: Array = source.reduce(task)
+        if not np.isfinite(sums[-1]):
+            source.refuse_not_finite()
+        return sums
+
+    def source(self, X: Any, sample_weight: ArrayLike | str | None = None, n_jobs: int | None = None) -> Source:
         """X as a source, checked to have this mixture's width."""
-        source = open_source(X, weights=sample_weight, n_jobs=n_jobs)
+        source = open_source(X, weight=sample_weight, n_jobs=n_jobs)
         if source.D != self.D:
             raise DataError(f"the data do not fit the mixture: got {source.D} columns, expected {self.D}; try the columns it was fitted on")
         return source

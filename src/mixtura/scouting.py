@@ -37,8 +37,8 @@ Labels = NDArray[np.intp]
 class Scout:
     """A subsample, fewer rows of it (`source`), and of these the distinct ones with their weights, as they are and standardised."""
 
-    subsample: Source
-    source: Source
+    subsample: ArraySource
+    source: ArraySource
     rows: Array
     weights: Array
     standardised: Array
@@ -48,7 +48,6 @@ class Scout:
         """At most 50,000 rows, and at most 10,000 of these sorted and merged."""
         subsample = data.sample(SUBSAMPLE, generator)
         source = subsample.sample(SCOUTED, generator)
-        assert isinstance(source, ArraySource)
         weights = np.ones(source.n_rows) if source.weights is None else source.weights
         rows, merged = _distinct(np.asarray(source.X, dtype=float), weights)
         profile = data.profile

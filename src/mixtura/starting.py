@@ -57,7 +57,7 @@ def start(
     >>> mixtura.start(X, 3, "diag", random_state=0)
     Mixture(3 components, 2 columns, family='diag')
     """
-    source = open_source(data, weights=sample_weight)
+    source = open_source(data, weight=sample_weight)
     check_components(source, n_components)
     generator = generator_of(random_state)
     scout = Scout.of(source, generator)

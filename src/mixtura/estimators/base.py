@@ -8,29 +8,30 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from mixtura import checking
 from mixtura.errors import ConstantColumnWarning, ParameterError, RepairWarning
 from mixtura.estimators.given import Given
 from mixtura.estimators.history import ConvergenceWarning, History
 from mixtura.estimators.progress import Progress
+from mixtura.estimators.rows import rows_of
 from mixtura.families import Family, family_of
 from mixtura.fitting import Fit, Step, fit
-from mixtura.kernels import Answers, AnyGaussians
+from mixtura.kernels import AnyGaussians
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 from mixtura.regularisation import Regularisation, regularisation_of
 from mixtura.rules import Rule
 from mixtura.scouting import Scout
-from mixtura.sources import ArraySource
+from mixtura.sources import Source
 from mixtura.starting import check_components, check_distinct, start_of
 
 
@@ -67,7 +68,7 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         """The parameters that the caller wants to start with."""
 
     @abstractmethod
-    def _begun(self, source: ArraySource, start: Mixture, rule: Rule, way: str) -> tuple[Mixture, Rule]:
+    def _begun(self, source: Source, start: Mixture, rule: Rule, way: str) -> tuple[Mixture, Rule]:
         """What a run begins with, and its rule, where the start was made in this way (see History)."""
 
     @abstractmethod
@@ -75,7 +76,7 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         """Keeps what was learnt, at the best step of all."""
 
     @abstractmethod
-    def _tolerance(self, source: ArraySource) -> float:
+    def _tolerance(self, source: Source) -> float:
         """`tol`, in nats per row of these."""
 
     @abstractmethod
@@ -87,52 +88,54 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def _gaussians(self) -> AnyGaussians:
         """What rows are weighed with."""
 
-    def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | str | None = None, *, columns: Sequence[str] | None = None) -> Self:
         """Learns from the rows of X (N, D), weighted by `sample_weight` (N,); `y` is ignored.
 
-        X is an array or a pandas, polars or other table of numbers; the names of its columns are kept.
+        X is an array or a pandas, polars or other table of numbers, or whatever else `mixtura.open` takes: a path, files larger than memory, a
+        collection of Dask or Spark, which is worked on where it is. `columns` chooses columns of a table or file, `sample_weight` may be the
+        name of one. The names of columns are kept.
 
         Raises ParameterError and DataError; see the class for these and for what is warned of.
         """
-        self._fit(X, sample_weight)
+        self._fit(X, sample_weight, columns)
         return self
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: ArrayLike | str | None = None) -> Any:
         """`fit`, then the component of each row of X, as `predict` gives it: (N,)."""
-        source = self._fit(X, sample_weight)
-        return self._answers(source, component=True).component
+        return self._ask(self._fit(X, sample_weight), "component")
 
-    def predict(self, X: Any) -> NDArray[np.int64]:
+    def predict(self, X: Any) -> Any:
         """The component of greatest posterior for each row of X (N, D): (N,), the first of equals.
 
+        X is whatever `fit` takes; rows of a file are read in one pass, a collection of Dask or Spark gives a lazy one of the same kind.
         This and the methods below raise NotFittedError before `fit`, DataError for rows that are not finite, and ValueError for other columns.
         """
-        return self._answers(self._read(X), component=True).component
+        return self._ask(self._read(X), "component")
 
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+    def predict_proba(self, X: Any) -> Any:
         """The posterior r_ik of each component for each row: (N, K), rows sum to 1."""
-        return self._answers(self._read(X), posterior=True).posterior.astype(float, copy=False)
+        return self._ask(self._read(X), "posterior")
 
-    def score_samples(self, X: Any) -> NDArray[np.float64]:
+    def score_samples(self, X: Any) -> Any:
         """log p(x_i) of each row, in nats: (N,); under variational Bayes log sum_k exp E[log pi_k N(x_i | mu_k, Sigma_k)]."""
-        return self._log_densities(self._read(X), self._gaussians)
+        return self._ask(self._read(X), "log_density")
 
-    def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | str | None = None) -> float:
         """The mean of `score_samples` over rows, weighted by `sample_weight` (N,), in nats per row; `y` is ignored."""
-        source = self._read(X, sample_weight)
-        return float(np.average(self._log_densities(source, self._gaussians), weights=source.weights))
+        total, weight = self.mixture_.log_likelihood(self._read(X, sample_weight), gaussians=self._gaussians)
+        return total / weight
 
-    def bic(self, X: Any, sample_weight: ArrayLike | None = None) -> float:
+    def bic(self, X: Any, sample_weight: ArrayLike | str | None = None) -> float:
         """-2 loglik + p log n, in nats, of `mixture_`: smaller is better (mclust's has the other sign).
 
         p parameters are free, n is the sum of weights.
         """
-        log_likelihood, n = self._log_likelihood(X, sample_weight)
+        log_likelihood, n = self.mixture_.log_likelihood(self._read(X, sample_weight))
         return -2 * log_likelihood + self.mixture_.n_parameters * float(np.log(n))
 
-    def aic(self, X: Any, sample_weight: ArrayLike | None = None) -> float:
+    def aic(self, X: Any, sample_weight: ArrayLike | str | None = None) -> float:
         """-2 loglik + 2 p, in nats, of `mixture_`: smaller is better. p parameters are free."""
-        return -2 * self._log_likelihood(X, sample_weight)[0] + 2 * self.mixture_.n_parameters
+        return -2 * self.mixture_.log_likelihood(self._read(X, sample_weight))[0] + 2 * self.mixture_.n_parameters
 
     def sample(self, n_samples: int = 1) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Rows drawn from the mixture (n_samples, D), and the component of each (n_samples,), grouped by component as scikit-learn does.
@@ -176,16 +179,16 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "mixture_")
 
-    def _fit(self, X: Any, sample_weight: ArrayLike | None) -> ArraySource:
+    def _fit(self, X: Any, sample_weight: ArrayLike | str | None, columns: Sequence[str] | None = None) -> Source:
         """Runs every start, keeps the best run, tells what went wrong with it; returns the rows as they were read."""
         task = self._task()
-        source = self._source(X, sample_weight, reset=True)
+        source = self._source(X, sample_weight, columns, reset=True)
         check_components(source, self.n_components)
         _tell_constant_columns(source)
         progress = Progress(self.verbose, self.verbose_interval)
         way, starts = self._starts(source, task)
         runs = [self._run(source, *self._begun(source, start, task.rule, way), progress) for start in starts]
-        self._keep(runs, way)
+        self._keep(runs, way, source)
         self._tell(source)
         return source
 
@@ -200,13 +203,10 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         regularisation = regularisation_of(self.reg_covar)
         return Task(family_of(self.covariance_type, self.n_factors), regularisation, self._rule(regularisation))
 
-    def _source(self, X: Any, sample_weight: ArrayLike | None = None, *, reset: bool = False) -> ArraySource:
-        """X as a source. scikit-learn checks names, width and kind; the source checks the numbers, and names column and row."""
-        rows = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False, ensure_min_samples=2 if reset else 1)
-        names = getattr(self, "feature_names_in_", None)
-        return ArraySource(rows, sample_weight, None if names is None else [str(name) for name in names], self.n_jobs)
+    def _source(self, X: Any, sample_weight: ArrayLike | str | None = None, columns: Sequence[str] | None = None, *, reset: bool = False) -> Source:
+        return rows_of(self, X, sample_weight, columns, self.n_jobs, reset=reset)
 
-    def _starts(self, source: ArraySource, task: Task) -> tuple[str, Iterator[Mixture]]:
+    def _starts(self, source: Source, task: Task) -> tuple[str, Iterator[Mixture]]:
         """How the runs begin, and the mixture from which each does."""
         if self.warm_start and hasattr(self, "mixture_"):
             return "previous", iter([self._previous(source.D, task.family)])
@@ -228,7 +228,7 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
             )
         return previous if previous.family.name == family.name else previous.to_family(family)
 
-    def _drawn(self, source: ArraySource, task: Task, given: Given) -> Iterator[Mixture]:
+    def _drawn(self, source: Source, task: Task, given: Given) -> Iterator[Mixture]:
         """`n_init` starts by `init_params`, all from one generator, with what is given put in."""
         generator = _generator(self.random_state)
         scout = Scout.of(source, generator)
@@ -236,7 +236,7 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         for _ in range(self.n_init):
             yield given.put_into(start_of(self.init_params)(scout, self.n_components, task.family, task.regularisation, generator))
 
-    def _run(self, source: ArraySource, start: Mixture, rule: Rule, progress: Progress) -> Fit:
+    def _run(self, source: Source, start: Mixture, rule: Rule, progress: Progress) -> Fit:
         progress.begin()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RepairWarning)  # told once, of the run that wins
@@ -244,7 +244,7 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         progress.end(run)
         return run
 
-    def _keep(self, runs: list[Fit], start: str) -> None:
+    def _keep(self, runs: list[Fit], start: str, source: Source | None = None) -> None:
         finals = tuple(run.best.objective for run in runs)
         winner = max(range(len(runs)), key=lambda run: (not _repaired(runs[run]), finals[run]))
         best = runs[winner]
@@ -253,9 +253,9 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         self.n_iter_ = best.n_steps
         self.lower_bound_ = self._lower_bound(best.best.objective)
         self.lower_bounds_ = [self._lower_bound(objective) for objective in best.objectives[1:]]
-        self.history_ = History(best.log_likelihoods, best.objectives, best.remaining, best.events, start, winner, finals)
+        self.history_ = History(best.log_likelihoods, best.objectives, best.remaining, best.events, start, winner, finals, *_place(source))
 
-    def _tell(self, source: ArraySource) -> None:
+    def _tell(self, source: Source) -> None:
         """Warns of repairs, and of a fit that did not converge; `max_iter=0` asks for the start alone and is no reason to."""
         repairs = [f"step {number}: {event.message}" for number, event in self.history_.events if event.kind == "repair"]
         if repairs:
@@ -274,24 +274,13 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         check_is_fitted(self)
         return self.mixture_
 
-    def _read(self, X: Any, sample_weight: ArrayLike | None = None) -> ArraySource:
+    def _read(self, X: Any, sample_weight: ArrayLike | str | None = None) -> Source:
         """The rows to be asked about, once there is something to answer with."""
         check_is_fitted(self)
         return self._source(X, sample_weight)
 
-    def _answers(self, source: ArraySource, **wanted: bool) -> Answers:
-        return self.mixture_.answers(source, gaussians=self._gaussians, **wanted)
-
-    def _log_densities(self, source: ArraySource, gaussians: AnyGaussians) -> Array:
-        return self.mixture_.answers(source, density=True, gaussians=gaussians).log_density.astype(float, copy=False)
-
-    def _log_likelihood(self, X: Any, sample_weight: ArrayLike | None) -> tuple[float, float]:
-        """sum_i w_i log p(x_i) and sum_i w_i, of the mixture."""
-        source = self._read(X, sample_weight)
-        density = self._log_densities(source, self.mixture_.gaussians)
-        if source.weights is None:
-            return float(density.sum()), float(len(density))
-        return float(source.weights @ density), float(source.weights.sum())
+    def _ask(self, source: Source, name: str) -> Any:
+        return self.mixture_.ask(source, name, self._gaussians)
 
 
 class Task(NamedTuple):
@@ -307,6 +296,11 @@ def _repaired(run: Fit) -> bool:
     return any(event.kind == "repair" for event in run.best.events)
 
 
+def _place(source: Source | None) -> tuple[str, ...]:
+    """Where rows lay, and what worked on them, where that is known."""
+    return () if source is None else (source.origin, source.engine)
+
+
 def _generator(random_state: Any) -> np.random.Generator:
     """numpy's new generator, seeded by scikit-learn's `random_state`."""
     if isinstance(random_state, np.random.Generator):
@@ -320,7 +314,7 @@ def _generator(random_state: Any) -> np.random.Generator:
     return np.random.default_rng(state.randint(2**32, size=4, dtype=np.uint32))
 
 
-def _tell_constant_columns(source: ArraySource) -> None:
+def _tell_constant_columns(source: Source) -> None:
     constant = [f"{source.columns[j]!r}" for j in np.flatnonzero(source.profile.constant)]
     if constant:
         names = ", ".join(constant[:8]) + (f" and {len(constant) - 8} more" if len(constant) > 8 else "")

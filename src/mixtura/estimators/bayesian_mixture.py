@@ -20,7 +20,7 @@ from mixtura.regularisation import Regularisation, Ridge
 from mixtura.rules import Rule, Variational
 from mixtura.rules.proportions import PROPORTIONS
 from mixtura.rules.variational import Beliefs, NormalWishart, Posterior
-from mixtura.sources import ArraySource
+from mixtura.sources import Source
 
 
 class BayesianGaussianMixture(MixtureEstimator):
@@ -172,7 +172,7 @@ class BayesianGaussianMixture(MixtureEstimator):
     def _given(self, family: Family, D: int) -> Given:
         return Given(None, None, None)
 
-    def _begun(self, source: ArraySource, start: Mixture, rule: Rule, way: str) -> tuple[Mixture, Rule]:
+    def _begun(self, source: Source, start: Mixture, rule: Rule, way: str) -> tuple[Mixture, Rule]:
         """The posterior that the start amounts to, or the last fit's."""
         assert isinstance(rule, Variational)
         rule.check(start.family, source.D)
@@ -198,7 +198,7 @@ class BayesianGaussianMixture(MixtureEstimator):
         self._weight = best.statistics.weight
         self.elbo_ = best.objective * self._weight
 
-    def _tolerance(self, source: ArraySource) -> float:
+    def _tolerance(self, source: Source) -> float:
         return self.tol / source.profile.weight
 
     def _lower_bound(self, objective: float) -> float:

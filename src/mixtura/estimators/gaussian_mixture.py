@@ -24,7 +24,7 @@ from mixtura.mixture import Mixture
 from mixtura.moments import Array
 from mixtura.regularisation import Regularisation
 from mixtura.rules import Fixed, Masks, Online, Rule, rule_of
-from mixtura.sources import ArraySource
+from mixtura.sources import Source
 from mixtura.starting import check_components
 
 
@@ -201,7 +201,7 @@ class GaussianMixture(MixtureEstimator):
         """The estimator in a file that `save` wrote. Raises FileError, ModelFileError for a damaged or foreign file."""
         return saving.load(cls, path)
 
-    def _stream(self, source: ArraySource, task: Task, rule: Online) -> Stream:
+    def _stream(self, source: Source, task: Task, rule: Online) -> Stream:
         """A stream that begins with what `fit` found, or with a start in its first batch."""
         if hasattr(self, "mixture_"):
             return Stream.begin(self._previous(source.D, task.family), rule)
@@ -218,7 +218,7 @@ class GaussianMixture(MixtureEstimator):
                 raise ParameterError(f"fixed {part} have no values: got {name}=None, expected them for all components; try {name}=...")
         return Given.of(family, self.n_components, D, self.weights_init, self.means_init, self.precisions_init)
 
-    def _begun(self, source: ArraySource, start: Mixture, rule: Rule, way: str) -> tuple[Mixture, Rule]:
+    def _begun(self, source: Source, start: Mixture, rule: Rule, way: str) -> tuple[Mixture, Rule]:
         return start, rule
 
     def _learn(self, best: Step) -> None:
@@ -226,7 +226,7 @@ class GaussianMixture(MixtureEstimator):
         if hasattr(self, "stream_"):
             del self.stream_  # the next one begins here
 
-    def _tolerance(self, source: ArraySource) -> float:
+    def _tolerance(self, source: Source) -> float:
         return self.tol
 
     def _lower_bound(self, objective: float) -> float:

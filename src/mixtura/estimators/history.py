@@ -22,7 +22,8 @@ class History:
     steps. `events` are the repairs and notes of that run, each with the number of its step. `start` is the way it began: the
     `init_params`, "given" where every parameter was, or "previous" after a warm start. `runs` holds the objective at which each of
     the `n_init` runs ended, `run` which of them was kept (from 0). `objectives` are what the rule climbed: the log-likelihoods, unless there
-    was a prior. `remaining` is what was left to gain of it at the end, by estimate, per row. `source` is where the rows lay.
+    was a prior. `remaining` is what was left to gain of it at the end, by estimate, per row. `source` is where the rows lay,
+    `engine` what worked on them.
     """
 
     log_likelihoods: tuple[float, ...]
@@ -33,3 +34,4 @@ class History:
     run: int
     runs: tuple[float, ...]
     source: str = "array"
+    engine: str = ""

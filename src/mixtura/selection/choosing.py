@@ -81,7 +81,7 @@ def select(
     array([False])
     """
     _check_options(criterion, folds, subsample)
-    source = open_source(data, weights=sample_weight, n_jobs=n_jobs)
+    source = open_source(data, weight=sample_weight, n_jobs=n_jobs)
     counts = _counts(n_components)
     chosen = _families(families, source.D)
     check_components(source, min(counts))

@@ -6,9 +6,7 @@ The kernels release the interpreter lock, so plain threads run at full speed and
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -16,13 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mixtura.errors import DataError, ParameterError
-from mixtura.sources.source import Block, Source
-from mixtura.sources.workers import pool, sum_in_order
+from mixtura.sources.lazy import LazyRows
+from mixtura.sources.source import Source
+from mixtura.sources.tasks import Block
+from mixtura.sources.workers import map_in_order, sum_in_order
 
 S = TypeVar("S")
 ALONE = 2_048  # rows up to which there is one block: waking threads would cost more than they save
 LEAST, MOST = 1_024, 65_536  # rows per block
-NUMBERS = 40_000  # in a block at least: what it costs to hand one out is then a few hundredths of the work on it
+NUMBERS, MOST_NUMBERS = 40_000, 2**21  # in a block: at least, that handing it out costs a few hundredths of the work; at most, 16 MB
 BLOCKS = 32  # enough to keep many threads busy, few enough that adding up their sums is nothing
 
 
@@ -34,29 +34,37 @@ class ArraySource(Source):
     Raises DataError for an array that is not two-dimensional, empty or not numeric, and for weights that are not N finite numbers >= 0.
     """
 
-    def __init__(self, X: ArrayLike, weights: ArrayLike | None = None, columns: Sequence[str] | None = None, n_jobs: int | None = None):
-        self.X = _as_rows(X)
-        self.n_rows, D = self.X.shape
+    def __init__(self, X: ArrayLike | LazyRows, weights: ArrayLike | None = None, columns: Sequence[str] | None = None, n_jobs: int | None = None):
+        self.X = X if isinstance(X, LazyRows) else as_rows(X)
+        D = self.X.shape[1]
         self.named = columns is not None
         self.columns = tuple(columns) if columns is not None else tuple(f"x{j}" for j in range(D))
         self.dtype = self.X.dtype
-        self.weights = None if weights is None else _as_weights(weights, self.n_rows)
+        self.weights = None if weights is None else as_weights(weights, self.n_rows)
         self.n_jobs = n_threads(n_jobs)
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows, those of weight zero among them."""
+        return int(self.X.shape[0])
+
+    @property
+    def engine(self) -> str:
+        """So many threads."""
+        return f"{self.n_jobs} thread{'s' * (self.n_jobs > 1)}"
 
     def reduce(self, task: Callable[[Block], S]) -> S:
         """The sum of task(block) over all blocks, added in row order."""
-        bounds = list(pairwise(block_bounds(*self.X.shape)))
-        return sum_in_order(lambda number: task(self._block(*bounds[number])), len(bounds), self.n_jobs)
+        return sum_in_order(lambda bounds: task(self._block(*bounds)), self._bounds, self.n_jobs)
 
     def map(self, task: Callable[[Block], NDArray[Any]]) -> Iterator[NDArray[Any]]:
         """task(block) for every block, in row order, after checking that its rows are finite."""
-        return self._run(lambda block: task(self.require_finite(block)))
+        checked = self.checked
+        return map_in_order(lambda bounds: task(checked(self._block(*bounds))), self._bounds, self.n_jobs)
 
-    def sample(self, n: int, generator: np.random.Generator) -> Source:
-        """At most n rows drawn without replacement, in row order; all rows where there are no more."""
-        if n >= self.n_rows:
-            return self
-        return self._chosen(np.sort(generator.choice(self.n_rows, n, replace=False, shuffle=False)))
+    def take(self, rows: NDArray[np.intp]) -> ArraySource:
+        """The rows of these numbers; the source itself where these are all."""
+        return self if len(rows) == self.n_rows else self._chosen(rows)
 
     def batches(self, rows: int, seed: Sequence[int]) -> Iterator[Source]:
         """All rows of positive weight once, shuffled by the seed, in equal mini-batches of at most so many; they share these rows' profile."""
@@ -81,20 +89,9 @@ class ArraySource(Source):
         weights = None if self.weights is None else self.weights[rows]
         return ArraySource(self.X[rows], weights, self.columns if self.named else None, self.n_jobs)
 
-    def _run(self, task: Callable[[Block], S]) -> Iterator[S]:
-        bounds = block_bounds(*self.X.shape)
-        if len(bounds) == 2 or self.n_jobs == 1:
-            for start, stop in pairwise(bounds):
-                yield task(self._block(start, stop))
-            return
-        threads = pool(self.n_jobs)
-        waiting: deque[Future[S]] = deque()
-        for start, stop in pairwise(bounds):
-            waiting.append(threads.submit(lambda a, b: task(self._block(a, b)), start, stop))
-            if len(waiting) > 2 * self.n_jobs:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    @property
+    def _bounds(self) -> list[tuple[int, int]]:
+        return list(pairwise(block_bounds(self.n_rows, self.D)))
 
     def _block(self, start: int, stop: int) -> Block:
         return Block(start, self.X[start:stop], None if self.weights is None else self.weights[start:stop])
@@ -105,10 +102,15 @@ def block_bounds(n_rows: int, D: int) -> list[int]:
     if n_rows <= ALONE:
         return [0, n_rows]
     least = max(LEAST, NUMBERS // D)
-    count = max(min(-(-n_rows // least), BLOCKS), -(-n_rows // MOST))
+    count = max(min(-(-n_rows // least), BLOCKS), -(-n_rows // most_rows(D)))
     if count > 1:
         count += count % 2
     return [n_rows * i // count for i in range(count + 1)]
+
+
+def most_rows(D: int) -> int:
+    """Rows of a block at most: of blocks that are copies, several are held at once."""
+    return max(LEAST, min(MOST, MOST_NUMBERS // D))
 
 
 def n_threads(n_jobs: int | None) -> int:
@@ -121,7 +123,8 @@ def n_threads(n_jobs: int | None) -> int:
     return int(n_jobs) if n_jobs > 0 else max(1, available + 1 + int(n_jobs))
 
 
-def _as_rows(X: ArrayLike) -> NDArray[Any]:
+def as_rows(X: ArrayLike) -> NDArray[Any]:
+    """An array (N, D) of float64 or float32, itself where it is one. Raises DataError for anything else."""
     array = np.asarray(X)
     if array.ndim == 1 and array.dtype.kind in "fiub":
         raise DataError(f"the data have one dimension: got shape {array.shape}, expected (rows, columns); try X[:, None] for one column")
@@ -135,7 +138,8 @@ def _as_rows(X: ArrayLike) -> NDArray[Any]:
         raise DataError(f"the data are not numbers: got dtype {array.dtype} ({error}), expected float64 or float32; try X.astype(float)") from None
 
 
-def _as_weights(weights: ArrayLike, n_rows: int) -> NDArray[np.float64]:
+def as_weights(weights: ArrayLike, n_rows: int) -> NDArray[np.float64]:
+    """Weights (N,) of rows. Raises DataError for anything but finite numbers >= 0, not all zero."""
     array = np.array(weights, dtype=np.float64)
     if array.ndim == 0:
         array = np.full(n_rows, float(array))

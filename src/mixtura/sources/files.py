@@ -62,11 +62,26 @@ def read(path: str | Path, columns: Sequence[str] | None = None) -> Table:
            [1.78]]), skipped=('name',))
     """
     path = Path(path)
+    reader = require_readable(path)
+    with as_file_error(lambda: f"cannot read {path}"):
+        return reader(path, columns)
+
+
+def require_readable(path: Path) -> Callable[[Path, Sequence[str] | None], Table]:
+    """What reads a file of this suffix. Raises FileError for an unknown one, and where there is no such file or nothing in it."""
     bare = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
     reader = _of_suffix(bare, READERS, f"cannot read {path}")
     _require_file(path)
-    with _as_file_error(f"cannot read {path}"):
-        return reader(path, columns)
+    return reader
+
+
+def shape(path: Path) -> tuple[int, int]:
+    """How many rows and columns of numbers a Parquet or Arrow file says it has."""
+    from pyarrow import dataset
+
+    with as_file_error(lambda: f"cannot read {path}"):
+        made = dataset.dataset(path, format="parquet" if path.suffix.lower() in (".parquet", ".pq") else "ipc")
+        return made.count_rows(), len(made.schema)
 
 
 def write(path: str | Path, columns: Named) -> None:
@@ -85,7 +100,7 @@ def write(path: str | Path, columns: Named) -> None:
     2,1
     """
     writer = writer_of(path)
-    with _as_file_error(f"cannot write {path}"):
+    with as_file_error(lambda: f"cannot write {path}"):
         replace_file(path, lambda place: writer(place, columns))
 
 
@@ -141,21 +156,28 @@ def _read_arrow(path: Path, columns: Sequence[str] | None) -> Table:
 
 
 def _read_npy(path: Path, columns: Sequence[str] | None) -> Table:
-    with path.open("rb") as file:
-        ours = file.read(len(NUMPY)) == NUMPY
-    if not ours:
-        raise FileError(f"cannot read {path}: got no NumPy array, expected one; try numpy.save")
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    if array.ndim not in (1, 2) or array.dtype.kind not in "fiub":
-        raise DataError(f"{path} is not a table of numbers: got shape {array.shape} of {array.dtype}, expected (rows, columns); try converting it")
-    rows = array[:, None] if array.ndim == 1 else array
+    rows = mapped(path)
     names = [f"x{j}" for j in range(rows.shape[1])]
-    _require_rows(path, len(rows), names)
     chosen = tables.choose(names, columns or names)
     if columns is not None:
         rows = rows[:, [names.index(name) for name in chosen]]
-    kept = array.dtype in (np.float32, np.float64) and array.dtype.isnative
+    kept = rows.dtype in (np.float32, np.float64) and rows.dtype.isnative
     return Table(chosen, rows if kept else rows.astype(np.float64), ())
+
+
+def mapped(path: Path) -> NDArray[Any]:
+    """The table of numbers in a .npy file, mapped into memory. Raises FileError where it holds no array, DataError where that is no table."""
+    with as_file_error(lambda: f"cannot read {path}"):
+        with path.open("rb") as file:
+            ours = file.read(len(NUMPY)) == NUMPY
+        if not ours:
+            raise FileError(f"cannot read {path}: got no NumPy array, expected one; try numpy.save")
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if array.ndim not in (1, 2) or array.dtype.kind not in "fiub":
+        raise DataError(f"{path} is not a table of numbers: got shape {array.shape} of {array.dtype}, expected (rows, columns); try converting it")
+    rows: NDArray[Any] = array[:, None] if array.ndim == 1 else array
+    _require_rows(path, len(rows), [f"x{j}" for j in range(rows.shape[1])])
+    return rows
 
 
 def _table(path: Path, schema: Any, n_rows: int, load: Callable[[list[str]], Any], columns: Sequence[str] | None) -> Table:
@@ -258,7 +280,7 @@ def _require_rows(path: Path, n_rows: int, names: Sequence[str]) -> None:
 
 
 @contextmanager
-def _as_file_error(failure: str) -> Iterator[None]:
+def as_file_error(failure: Callable[[], str]) -> Iterator[None]:
     """What NumPy, pyarrow or the operating system hold against a file, as one short FileError."""
     try:
         yield
@@ -266,4 +288,4 @@ def _as_file_error(failure: str) -> Iterator[None]:
         raise
     except (OSError, ValueError, EOFError, KeyError, NotImplementedError) as error:
         said = " ".join(str(getattr(error, "strerror", None) or error).split())[:LONGEST].rstrip(".")
-        raise FileError(f"{failure}: {said}; expected a whole file of the kind its suffix says; try another one") from None
+        raise FileError(f"{failure()}: {said}; expected a whole file of the kind its suffix says; try another one") from None

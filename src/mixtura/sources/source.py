@@ -1,46 +1,88 @@
 """A source: where rows live, and how to sum or map over them.
 
 The one place where a pass over the data happens. A source cuts its rows into blocks that depend on the data alone, never on the number of
-threads, and adds their sums in one order: 1 thread and 16 give the same bits.
+threads or workers, and adds their sums in one order: 1 thread and 16 give the same bits.
+
+What is done to a block is a task: a function of the block, which may be sent to where the block is. So tasks are values (frozen dataclasses of
+arrays and numbers) or small functions that hold nothing but such; they keep nothing of a block, whose arrays are only lent, but copies.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
-from typing import Any, NamedTuple, TypeVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.errors import DataError
+from mixtura.errors import DataError, ParameterError
 from mixtura.frame import LARGEST, Frame, Profile
-from mixtura.kernels import Gaussians, Plan
+from mixtura.kernels import Gaussians
 from mixtura.moments import Moment
+from mixtura.sources.tasks import Block, Picked, Profiled, Swept, require_finite
 from mixtura.statistics import Statistics
+
+if TYPE_CHECKING:
+    from mixtura.sources.arrays import ArraySource
 
 S = TypeVar("S")
 
 
-class Block(NamedTuple):
-    """Rows in hand: `rows` (n, D), their weights (n,) or None, and the number of the first."""
+class Passed(NamedTuple):
+    """How far a pass has come: rows and bytes read, and how many there are (None where the first pass has still to tell)."""
 
-    start: int
-    rows: NDArray[Any]
-    weights: NDArray[np.float64] | None
+    rows: int
+    n_rows: int | None
+    bytes: int | None
+    n_bytes: int | None
+
+
+class Question(Protocol):
+    """A task with an answer for each row: (n,) of a dtype, or (n, width) where there is a width."""
+
+    @property
+    def name(self) -> str:
+        """What a table calls it."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the answers."""
+
+    @property
+    def width(self) -> int | None:
+        """How many answers a row has; None for one."""
+
+    def __call__(self, block: Block) -> NDArray[Any]:
+        """The answers for the rows of a block."""
 
 
 class Source(ABC):
     """Rows of D numbers, wherever they are. Subclasses say how many, and run tasks over their blocks.
 
-    `named` tells whether the columns have names of their own; others are called x0, x1, ...
+    `named` tells whether the columns have names of their own; others are called x0, x1, ... `skipped` are columns of a file or table that were
+    not taken because they hold no numbers. `origin` says where the rows lie, `engine` what works on them. `watch`, where it is set, is told
+    how far a pass has come. `n_bytes` is what a pass reads, where that is known.
     """
 
     columns: tuple[str, ...]
     named: bool
     dtype: np.dtype[Any]
-    n_rows: int
+    skipped: tuple[str, ...] = ()
+    origin: str = "array"
+    n_bytes: int | None = None
+    watch: Callable[[Passed], object] | None = None
+
+    @property
+    @abstractmethod
+    def n_rows(self) -> int:
+        """How many rows, those of weight zero among them; the first to ask may cost a pass."""
+
+    @property
+    @abstractmethod
+    def engine(self) -> str:
+        """What works on the rows, in words."""
 
     @abstractmethod
     def reduce(self, task: Callable[[Block], S]) -> S:
@@ -50,17 +92,48 @@ class Source(ABC):
     def map(self, task: Callable[[Block], NDArray[Any]]) -> Iterator[NDArray[Any]]:
         """task(block) for every block, in row order, after checking that its rows are finite."""
 
-    @abstractmethod
-    def sample(self, n: int, generator: np.random.Generator) -> Source:
-        """At most n rows drawn without replacement, in row order; all rows where there are no more."""
+    def each(self, question: Question) -> Any:
+        """The question's answers for all rows: an array, or a lazy collection where rows are on a cluster."""
+        answers = np.empty((self.n_rows,) if question.width is None else (self.n_rows, question.width), question.dtype)
+        start = 0
+        for part in self.map(question):
+            answers[start : start + len(part)] = part
+            start += len(part)
+        return answers
 
-    @abstractmethod
+    def sample(self, n: int, generator: np.random.Generator) -> ArraySource:
+        """At most n rows drawn without replacement, in row order, in memory; all rows where there are no more."""
+        return self.take(np.sort(generator.choice(self.n_rows, n, replace=False, shuffle=False)) if n < self.n_rows else np.arange(self.n_rows))
+
+    def take(self, rows: NDArray[np.intp]) -> ArraySource:
+        """The rows of these numbers, ascending, in memory."""
+        from mixtura.sources.arrays import ArraySource
+
+        taken = self.reduce(Picked(rows))
+        weights = None if taken[0].weights is None else np.concatenate([block.weights for block in taken if block.weights is not None])
+        return ArraySource(np.concatenate([block.rows for block in taken]), weights, self.columns if self.named else None)
+
     def batches(self, rows: int, seed: Sequence[int]) -> Iterator[Source]:
         """All rows once, shuffled by the seed, in equal mini-batches of at most so many rows; they share these rows' profile and frame."""
+        raise ParameterError(
+            f"mini-batches cannot be drawn here: got rows on {self.engine}, expected rows at hand; try rule='em', or rows from files"
+        )
 
-    @abstractmethod
     def folds(self, count: int, seed: Sequence[int]) -> Iterator[tuple[Source, Source]]:
-        """All rows of positive weight, shuffled by the seed and dealt into so many equal parts: of each part the other rows, and the part."""
+        """All rows of positive weight, shuffled by the seed and dealt into equal parts (here within each block): of each the others, and the part."""
+        from mixtura.sources.parts import Part
+
+        for fold in range(count):
+            yield Part(self, count, fold, tuple(seed), held=False), Part(self, count, fold, tuple(seed), held=True)
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells these rows from others, as far as that is known without reading them."""
+        return f"{self.origin}, {self.D} columns: {', '.join(self.columns)}"
+
+    def place(self, row: int) -> str:
+        """Where a row lies, for a message."""
+        return f"row {row}"
 
     @property
     def D(self) -> int:
@@ -73,12 +146,12 @@ class Source(ABC):
 
         Raises DataError where a value is not finite or a column's range leaves float64 when squared.
         """
-        profile = self.reduce(lambda block: Profile.of(block.rows, block.weights))
+        profile = self.reduce(Profiled())
         if profile.rows == 0:
             raise DataError("no rows to fit: got 0 rows of positive weight, expected at least 1; try other data or weights")
         # the overflow of squares is found before NaN is looked for, so that 1e300 is not called missing
         if not np.isfinite(profile.minimum + profile.maximum).all():
-            self._refuse_not_finite()
+            self.refuse_not_finite()
         deviation = profile.deviation
         for j in np.flatnonzero(~((deviation < LARGEST) & (deviation > 1 / LARGEST) & (np.abs(profile.mean) < LARGEST))):
             raise DataError(
@@ -95,8 +168,8 @@ class Source(ABC):
         """All rows as one component about the frame's origin, summed once and kept: the constant part of tied structures."""
         key = (moment.name, common)
         if key not in self._everything:
-            plan = Plan(self._one_component(common), self.frame(common), self.dtype, (moment, False))
-            about_centre = plan.statistics(self.reduce(lambda block: plan.sweep(block.rows, block.weights)))
+            task = Swept(self._one_component(common), self.frame(common), self.dtype, (moment, False))
+            about_centre = task.plan.statistics(self.reduce(task))
             self._everything[key] = about_centre.repivot(np.zeros((1, self.D)))
         return self._everything[key]
 
@@ -113,22 +186,16 @@ class Source(ABC):
         frame = self.frame(common)
         return Gaussians(np.zeros(1), frame.centre[None], 1 / frame.scale[None], common)
 
-    def _refuse_not_finite(self) -> None:
-        for _ in self.map(lambda block: np.empty(0)):
+    def refuse_not_finite(self) -> None:
+        """Looks for the first value that is not finite. Raises DataError naming it, where there is one."""
+        for _ in self.map(_nothing):
             pass
 
-    def require_finite(self, block: Block) -> Block:
-        """The block itself; raises DataError naming column and row of its first value that is not finite."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            suspicious = not np.isfinite(block.rows.sum())
-        if suspicious and not (finite := np.isfinite(block.rows)).all():
-            row, column = (int(index) for index in np.argwhere(~finite)[0])
-            raise DataError(
-                f"a value is not finite: got {_spelled(block.rows[row, column])} in column {self.columns[column]!r}, row {block.start + row}, "
-                "expected a number; try removing the row or filling the value in"
-            )
-        return block
+    @property
+    def checked(self) -> Callable[[Block], Block]:
+        """The block itself, once its rows are seen to be finite; raises DataError naming column and place of the first value that is not."""
+        return partial(require_finite, columns=self.columns, place=self.place)
 
 
-def _spelled(value: Any) -> str:
-    return "NaN" if np.isnan(value) else str(value)
+def _nothing(block: Block) -> NDArray[Any]:
+    return np.empty(0)

@@ -15,23 +15,17 @@ SHOWN = 8  # names that a message lists before it only counts
 TEXTS = (nw.String, nw.Categorical, nw.Object)  # kinds of column whose cells may be tried one by one
 
 
-def as_array(data: Any, columns: Sequence[str] | None = None) -> tuple[tuple[str, ...] | None, NDArray[Any]]:
-    """Column names (None for a plain array) and rows. A table gives the chosen columns, or all numeric ones.
-
-    Raises DataError for an unknown or not numeric column, and where no column is numeric.
-    """
+def as_frame(data: Any) -> Any:
+    """The data as a narwhals frame; None where they are no table but array-like."""
     if isinstance(data, np.ndarray | list | tuple):
-        return None, np.asarray(data)
+        return None
     frame = nw.from_native(data, eager_only=True, pass_through=True)
-    if not isinstance(frame, nw.DataFrame):
-        return None, np.asarray(data)
-    names = numeric(frame.schema) if columns is None else choose(frame.columns, columns)
-    return names, to_rows(frame, names)
+    return frame if isinstance(frame, nw.DataFrame) else None
 
 
-def numeric(schema: nw.Schema) -> tuple[str, ...]:
-    """The names of all numeric columns. Raises DataError where there is none."""
-    names = tuple(name for name, kind in schema.items() if is_numeric(kind))
+def numeric(schema: nw.Schema, but: str | None = None) -> tuple[str, ...]:
+    """The names of all numeric columns `but` one. Raises DataError where there is none."""
+    names = tuple(name for name, kind in schema.items() if is_numeric(kind) and name != but)
     if not names:
         raise DataError(f"no column is numeric: got {listing(list(schema))}, expected at least one column of numbers; try converting one")
     return names

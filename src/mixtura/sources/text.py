@@ -25,23 +25,24 @@ class Layout(NamedTuple):
     quoted: bool
 
 
-def layout(path: Path) -> Layout:
+def layout(path: Path | str, filesystem: Any = None) -> Layout:
     """The delimiter is the first that cuts all lines into equally many cells, more than one; a file of one column takes the comma.
 
     Raises FileError where the file is blank or no text.
     """
-    encoding, lines = first_lines(path)
+    encoding, lines = first_lines(path, filesystem)
     delimiter = next((mark for mark in DELIMITERS if _fits(mark, lines)), ",")
     cells = [cell for row in list(_rows(delimiter, lines))[1:] for cell in row]
     marks = {found.group(1) for cell in cells if (found := DECIMAL.fullmatch(cell))}
     return Layout(encoding, delimiter, "," if marks == {","} and delimiter != "," else ".", any('"' in line for line in lines))
 
 
-def first_lines(path: Path) -> tuple[str, list[str]]:
+def first_lines(path: Path | str, filesystem: Any = None) -> tuple[str, list[str]]:
     """The encoding, and the first lines that are not blank, decompressed where the suffix says so."""
     import pyarrow
 
-    with pyarrow.input_stream(str(path), compression="detect") as stream:
+    opened = pyarrow.input_stream(str(path), compression="detect") if filesystem is None else filesystem.open_input_stream(str(path))
+    with opened as stream:
         head = stream.read(HEAD)
     whole = head if len(head) < HEAD else head[: head.rfind(b"\n")]
     encoding, text = _decoded(whole)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sized
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 S = TypeVar("S")
+T = TypeVar("T")
 
 
 @lru_cache
@@ -23,25 +24,25 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=pool.cache_clear)  # threads do not survive a fork
 
 
-def sum_in_order(task: Callable[[int], S], count: int, n_threads: int) -> S:
-    """task(0) + task(1) + ... + task(count - 1), added from left to right, the tasks run by `n_threads` threads.
+def sum_in_order(task: Callable[[T], S], items: Iterable[T], n_threads: int) -> S:
+    """task(first) + task(second) + ..., added from left to right, the tasks run by `n_threads` threads; items are drawn by one at a time.
 
-    The caller is one of them. Each takes the next number when it is free, so a pass wakes every thread once, not once a block.
+    The caller is one of them. Each takes the next item when it is free, so a pass wakes every thread once, not once an item.
     """
-    if count == 1:
-        return task(0)
-    running = _Sum[S]()
-    numbers = iter(range(count))  # next() on it is atomic
+    if n_threads == 1 or (isinstance(items, Sized) and len(items) == 1):
+        return _summed_alone(task, items)
+    running, numbered = _Sum[S](), _Shared(items)
 
     def work() -> None:
         try:
-            for number in numbers:
-                running.add(number, task(number))
+            for number, item in numbered:
+                running.add(number, task(item))
         except BaseException:
-            deque(numbers, maxlen=0)  # nothing is left for the others: they stop at their next block
+            numbered.close()  # nothing is left for the others: they stop at their next item
             raise
 
-    helpers = [pool(n_threads).submit(work) for _ in range(min(n_threads, count) - 1)]
+    most = min(n_threads, len(items)) if isinstance(items, Sized) else n_threads
+    helpers = [pool(n_threads).submit(work) for _ in range(most - 1)]
     try:
         work()
     finally:
@@ -51,6 +52,57 @@ def sum_in_order(task: Callable[[int], S], count: int, n_threads: int) -> S:
         helper.result()
     result: S = running.total
     return result
+
+
+def map_in_order(task: Callable[[T], S], items: Iterable[T], n_threads: int) -> Iterator[S]:
+    """task(first), task(second), ... as they come, in this order; a few are worked on ahead."""
+    if n_threads == 1 or (isinstance(items, Sized) and len(items) == 1):
+        yield from map(task, items)
+        return
+    waiting: deque[Future[S]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool(n_threads).submit(task, item))
+            if len(waiting) > 2 * n_threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        wait([future for future in waiting if not future.cancel()])
+
+
+def _summed_alone(task: Callable[[T], S], items: Iterable[T]) -> S:
+    running = _Sum[S]()
+    for number, item in enumerate(items):
+        running.add(number, task(item))
+    result: S = running.total
+    return result
+
+
+class _Shared(Generic[T]):
+    """Numbered items for several threads."""
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self.lock = threading.Lock()
+        self.items: Iterator[tuple[int, T]] | None = enumerate(items)
+
+    def __iter__(self) -> Iterator[tuple[int, T]]:
+        return self
+
+    def __next__(self) -> tuple[int, T]:
+        with self.lock:
+            if self.items is None:
+                raise StopIteration
+            try:
+                return next(self.items)
+            except BaseException:
+                self.items = None
+                raise
+
+    def close(self) -> None:
+        """No more items."""
+        with self.lock:
+            self.items = None
 
 
 class _Sum(Generic[S]):

@@ -1,0 +1,65 @@
+"""What an estimator is given, as a source: arrays and tables by scikit-learn's own checks, all else that `mixtura.open` takes by ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import validate_data
+
+from mixtura.errors import DataError, ParameterError
+from mixtura.sources import ArraySource, Source
+from mixtura.sources import open as open_source
+from mixtura.sources.opening import ELSEWHERE
+
+
+def rows_of(estimator: Any, X: Any, weight: str | ArrayLike | None, columns: Sequence[str] | None, n_jobs: int | None, *, reset: bool) -> Source:
+    """X as a source; where `reset`, its width and names are what the estimator is fitted on, else they must fit that.
+
+    Raises DataError and ParameterError, and for arrays and tables what scikit-learn raises.
+    """
+    if columns is None and not isinstance(weight, str) and not _is_elsewhere(X):
+        return _checked_by_scikit_learn(estimator, X, weight, n_jobs, reset)
+    known = None if reset else getattr(estimator, "feature_names_in_", None)
+    if isinstance(X, Source):
+        if columns is not None:
+            raise ParameterError("the rows are open already: got columns besides a source, expected None; try mixtura.open(X, columns=...)")
+        source = open_source(X, weight=weight)
+    else:
+        source = open_source(X, [str(name) for name in known] if columns is None and known is not None else columns, weight, n_jobs=n_jobs)
+    if reset:
+        _remember(estimator, source)
+    elif source.D != estimator.n_features_in_ or (known is not None and source.named and list(source.columns) != list(known)):
+        expected = f"{estimator.n_features_in_} columns" + ("" if known is None else f": {', '.join(map(str, known))}")
+        raise DataError(f"the rows do not fit the model: got {source.D} columns: {', '.join(source.columns)}, expected {expected}; try columns=...")
+    return source
+
+
+def _is_elsewhere(X: Any) -> bool:
+    """Whether X is nothing that scikit-learn would look at."""
+    if isinstance(X, Source | str | os.PathLike) or callable(X) or type(X).__module__.partition(".")[0] in ELSEWHERE:
+        return True
+    if isinstance(X, list | tuple):
+        return bool(X) and all(isinstance(one, str | os.PathLike) for one in X)
+    return hasattr(X, "__iter__") and not hasattr(X, "__len__") and not hasattr(X, "__array__")
+
+
+def _checked_by_scikit_learn(estimator: Any, X: Any, weight: ArrayLike | None, n_jobs: int | None, reset: bool) -> Source:
+    """scikit-learn checks names, width and kind; the source checks the numbers, and names column and row."""
+    rows = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False, ensure_min_samples=2 if reset else 1)
+    names = getattr(estimator, "feature_names_in_", None)
+    source = ArraySource(rows, weight, None if names is None else [str(name) for name in names], n_jobs)
+    if not isinstance(X, np.ndarray | list | tuple) and names is not None:
+        source.origin = f"{type(X).__module__.partition('.')[0]} table"
+    return source
+
+
+def _remember(estimator: Any, source: Source) -> None:
+    estimator.n_features_in_ = source.D
+    if source.named:
+        estimator.feature_names_in_ = np.array(source.columns, dtype=object)
+    elif hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_

@@ -1,0 +1,155 @@
+"""What is done to a block of rows: tasks as values, which can be sent to where the rows are."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtura.errors import DataError
+from mixtura.frame import Frame, Profile
+from mixtura.kernels import Answers, AnyGaussians
+from mixtura.kernels.passes import Pass
+from mixtura.moments import Array, Moment
+
+
+class Block(NamedTuple):
+    """Rows in hand: `rows` (n, D), their weights (n,) or None, and the number of the first."""
+
+    start: int
+    rows: NDArray[Any]
+    weights: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
+class Profiled:
+    """The profile of a block."""
+
+    def __call__(self, block: Block) -> Profile:
+        """Ranges, means and squares of the block's columns."""
+        return Profile.of(block.rows, block.weights)
+
+
+@dataclass(frozen=True, eq=False)
+class Picked:
+    """Copies of the rows of these numbers, ascending, with their weights: a list of one block, and lists add."""
+
+    numbers: NDArray[np.intp]
+
+    def __call__(self, block: Block) -> list[Block]:
+        """Those in the block."""
+        first, last = np.searchsorted(self.numbers, [block.start, block.start + len(block.rows)])
+        chosen = self.numbers[first:last] - block.start
+        return [Block(block.start, block.rows[chosen], None if block.weights is None else block.weights[chosen])]
+
+
+@dataclass(frozen=True, eq=False)
+class _Weighing:
+    """A pass of the kernels at given Gaussians over rows of one dtype: made ready once, wherever it arrives."""
+
+    gaussians: AnyGaussians
+    frame: Frame
+    kind: np.dtype[Any]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "plan"}
+
+    @property
+    def K(self) -> int:
+        """The number of components."""
+        return len(self.gaussians.means)
+
+
+@dataclass(frozen=True, eq=False)
+class Swept(_Weighing):
+    """The E-step: a block's sums at a mixture, as one flat array (Pass.sweep). `sums` says which: (moment, pooled)."""
+
+    sums: tuple[Moment, bool]
+
+    @cached_property
+    def plan(self) -> Pass:
+        """The kernels' pass, which also reads the sums."""
+        return self.gaussians.plan(self.frame, self.kind, self.sums)
+
+    def __call__(self, block: Block) -> Array:
+        """The sums of the block."""
+        return self.plan.sweep(block.rows, block.weights)
+
+
+@dataclass(frozen=True, eq=False)
+class Asked(_Weighing):
+    """A question: `name` is component, probability, log_density or posterior of each row."""
+
+    name: str
+
+    @cached_property
+    def plan(self) -> Pass:
+        """The kernels' pass."""
+        return self.gaussians.plan(self.frame, self.kind, densities=self._dense)
+
+    @property
+    def _dense(self) -> bool:
+        return self.name in ("probability", "log_density")
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the answers."""
+        return np.dtype(np.int64 if self.name == "component" else np.float64)
+
+    @property
+    def width(self) -> int | None:
+        """The number of components where the posterior is asked for."""
+        return self.K if self.name == "posterior" else None
+
+    def __call__(self, block: Block) -> NDArray[Any]:
+        """The answers for the rows of the block."""
+        room = Answers.room(len(block.rows), self.K, self.kind, self.name == "component", self._dense, self.name == "posterior")
+        self.plan.answers(block.rows, room)
+        return np.asarray(getattr(room, self.name).astype(self.dtype, copy=False))
+
+
+@dataclass(frozen=True, eq=False)
+class Scored(_Weighing):
+    """sum_i w_i log p(x_i), sum_i w_i, and the sum of all values, which is not finite where one of them is not."""
+
+    def __call__(self, block: Block) -> Array:
+        """Those of the block."""
+        density = Asked(self.gaussians, self.frame, self.kind, "log_density")(block)
+        weights = np.ones(len(density)) if block.weights is None else block.weights
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.array([weights @ density, weights.sum(), block.rows.sum(dtype=float)])
+
+
+@dataclass(frozen=True, eq=False)
+class Classified(_Weighing):
+    """-sum_i w_i sum_k r_ik log r_ik, sum_i w_i log max_k r_ik, and the sum of all values (see Scored)."""
+
+    def __call__(self, block: Block) -> Array:
+        """Those of the block."""
+        posterior = Asked(self.gaussians, self.frame, self.kind, "posterior")(block)
+        logarithms = np.log(np.maximum(posterior, sys.float_info.min))  # of 0 too, which counts for nothing
+        each = np.stack([-(posterior * logarithms).sum(axis=1), logarithms.max(axis=1)])
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.array([*(each.sum(axis=1) if block.weights is None else each @ block.weights), block.rows.sum(dtype=float)])
+
+
+def require_finite(block: Block, columns: Sequence[str], place: Callable[[int], str]) -> Block:
+    """The block itself; raises DataError naming column and place of its first value that is not finite."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        suspicious = not np.isfinite(block.rows.sum())
+    if suspicious and not (finite := np.isfinite(block.rows)).all():
+        row, column = (int(index) for index in np.argwhere(~finite)[0])
+        raise DataError(
+            f"a value is not finite: got {_spelled(block.rows[row, column])} in column {columns[column]!r}, {place(block.start + row)}, "
+            "expected a number; try removing the row or filling the value in"
+        )
+    return block
+
+
+def _spelled(value: Any) -> str:
+    return "NaN" if np.isnan(value) else str(value)
