@@ -122,7 +122,7 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | str | None = None) -> float:
         """The mean of `score_samples` over rows, weighted by `sample_weight` (N,), in nats per row; `y` is ignored."""
-        total, weight = self.mixture_.log_likelihood(self._read(X, sample_weight), gaussians=self._gaussians)
+        total, weight = self._fitted().log_likelihood(self._read(X, sample_weight), gaussians=self._gaussians)
         return total / weight
 
     def bic(self, X: Any, sample_weight: ArrayLike | str | None = None) -> float:
@@ -130,12 +130,12 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
         p parameters are free, n is the sum of weights.
         """
-        log_likelihood, n = self.mixture_.log_likelihood(self._read(X, sample_weight))
+        log_likelihood, n = self._fitted().log_likelihood(self._read(X, sample_weight))
         return -2 * log_likelihood + self.mixture_.n_parameters * float(np.log(n))
 
     def aic(self, X: Any, sample_weight: ArrayLike | str | None = None) -> float:
         """-2 loglik + 2 p, in nats, of `mixture_`: smaller is better. p parameters are free."""
-        return -2 * self.mixture_.log_likelihood(self._read(X, sample_weight))[0] + 2 * self.mixture_.n_parameters
+        return -2 * self._fitted().log_likelihood(self._read(X, sample_weight))[0] + 2 * self.mixture_.n_parameters
 
     def sample(self, n_samples: int = 1) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Rows drawn from the mixture (n_samples, D), and the component of each (n_samples,), grouped by component as scikit-learn does.

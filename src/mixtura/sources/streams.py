@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,10 @@ from mixtura.errors import DataError
 from mixtura.sources.arrays import ArraySource, block_bounds, most_rows, n_threads
 from mixtura.sources.source import Passed, Source
 from mixtura.sources.tasks import Block
-from mixtura.sources.workers import map_in_order, sum_in_order
+from mixtura.sources.workers import ahead, map_in_order, sum_in_order
 
 S = TypeVar("S")
+AHEAD = 2  # pieces that are read before they are asked for
 WINDOW = 2**23  # numbers that are shuffled at a time: 64 MB
 
 
@@ -47,6 +49,7 @@ class StreamSource(Source):
 
     n_jobs: int
     weighted: bool = False
+    order: Literal["C", "F"] = "C"  # in which the tables that rows are written into lie in memory
 
     def __init__(self, n_jobs: int | None):
         self.n_jobs = n_threads(n_jobs)
@@ -134,8 +137,7 @@ class StreamSource(Source):
         held = 0
         bounds = self._lengths(expected)
         length = next(bounds)
-        pieces = self.pieces()
-        try:
+        with closing(ahead(self.pieces, AHEAD)) as pieces:  # type: ignore[type-var]
             for piece in pieces:
                 first = 0
                 while first < len(piece):
@@ -151,10 +153,6 @@ class StreamSource(Source):
             if held:
                 yield Unread(start, held, waiting)
                 self._tell(start + held)
-        finally:
-            close = getattr(pieces, "close", None)
-            if close is not None:
-                close()
         self._finish(start + held, expected)
 
     def _finish(self, rows: int, expected: int | None) -> None:
@@ -194,7 +192,7 @@ class StreamSource(Source):
     def _room(self, length: int) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
         room = getattr(self._local, "room", None)
         if room is None or len(room[0]) < length:
-            room = self._local.room = np.empty((length, self.D), self.dtype), np.empty(length if self.weighted else 0)
+            room = self._local.room = np.empty((length, self.D), self.dtype, self.order), np.empty(length if self.weighted else 0)
         return room[0][:length], room[1][:length] if self.weighted else None
 
 

@@ -7,7 +7,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from functools import lru_cache
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 S = TypeVar("S")
@@ -69,6 +71,40 @@ def map_in_order(task: Callable[[T], S], items: Iterable[T], n_threads: int) -> 
             yield waiting.popleft().result()
     finally:
         wait([future for future in waiting if not future.cancel()])
+
+
+def ahead(items: Callable[[], Iterator[T]], count: int) -> Iterator[T]:
+    """The items, drawn by a thread of its own, up to `count` of them before they are asked for; that thread also begins and closes them."""
+    ready: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+    room, stopped = threading.Semaphore(count), threading.Event()
+
+    def draw() -> None:
+        try:
+            with closing(items()) as drawn:  # type: ignore[type-var]
+                for item in drawn:
+                    ready.put(("item", item))
+                    room.acquire()
+                    if stopped.is_set():
+                        return
+            ready.put(("end", None))
+        except BaseException as error:  # noqa: BLE001 (raised where the items are asked for)
+            ready.put(("error", error))
+
+    thread = threading.Thread(target=draw, name="mixtura-ahead", daemon=True)
+    thread.start()
+    try:
+        while True:
+            kind, item = ready.get()
+            if kind == "error":
+                raise item
+            if kind == "end":
+                return
+            room.release()
+            yield item
+    finally:
+        stopped.set()
+        room.release()
+        thread.join()
 
 
 def _summed_alone(task: Callable[[T], S], items: Iterable[T]) -> S:
