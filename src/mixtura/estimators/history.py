@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sklearn import exceptions
 
@@ -34,4 +34,4 @@ class History:
     run: int
     runs: tuple[float, ...]
     source: str = "array"
-    engine: str = ""
+    engine: str = field(default="", compare=False)  # nothing that is learnt depends on it
