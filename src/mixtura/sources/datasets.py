@@ -28,9 +28,10 @@ FORMATS = {
     **dict.fromkeys((".csv", ".tsv", ".txt"), "csv"),
 }
 BATCH = 65_536  # rows that pyarrow hands over at a time
+FEW = 2  # threads that one can feed with decoded columns
 AHEAD = 4  # batches that it reads ahead
 READING = "cannot go on reading {}"
-BUFFER = 2**20  # bytes of a column of a Parquet file that are read at a time
+BUFFER = 2**18  # bytes of a column of a Parquet file that are read at a time
 CSV_BLOCK = 2**22  # bytes of text parsed at a time
 
 
@@ -64,6 +65,7 @@ class DatasetSource(StreamSource):
     """
 
     order = "F"
+    apart = False  # what a thread has just decoded lies in its cache
 
     def __init__(self, files: Files, columns: Sequence[str] | None, weight: str | None, n_jobs: int | None):
         super().__init__(n_jobs)
@@ -111,7 +113,7 @@ class DatasetSource(StreamSource):
 
         for path in self.files.paths:
             with self._failing(READING, lambda path=path: path), parquet.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
-                yield from file.iter_batches(batch_size=BATCH, columns=self._wanted, use_threads=False)
+                yield from file.iter_batches(batch_size=BATCH, columns=self._wanted, use_threads=self.n_jobs > FEW)
 
     def _scanned(self) -> Iterator[Any]:
         scanner = self._dataset.scanner(columns=self._wanted, batch_size=BATCH, batch_readahead=AHEAD, fragment_readahead=1)

@@ -49,6 +49,7 @@ class StreamSource(Source):
 
     n_jobs: int
     weighted: bool = False
+    apart: bool = True  # whether a thread of its own draws the pieces; else whoever is free does, while others work, and works on what it drew
     order: Literal["C", "F"] = "C"  # in which the tables that rows are written into lie in memory
 
     def __init__(self, n_jobs: int | None):
@@ -137,7 +138,7 @@ class StreamSource(Source):
         held = 0
         bounds = self._lengths(expected)
         length = next(bounds)
-        with closing(ahead(self.pieces, AHEAD)) as pieces:  # type: ignore[type-var]
+        with closing(ahead(self.pieces, AHEAD) if self.apart or self.n_jobs == 1 else self.pieces()) as pieces:  # type: ignore[type-var]
             for piece in pieces:
                 first = 0
                 while first < len(piece):
