@@ -363,11 +363,12 @@ def test_files_that_do_not_agree_are_refused(kind, table, tmp_path) -> None:
 
 @pytest.mark.parametrize("kind", FILES)
 @pytest.mark.parametrize("value", [np.nan, -np.inf])
-def test_a_value_that_is_not_finite_is_told_with_its_place(kind, value, table, rows, tmp_path, start) -> None:
+@pytest.mark.parametrize("in_memory", [False, True], ids=["read in passes", "read once"])
+def test_a_value_that_is_not_finite_is_told_with_its_place(kind, value, in_memory, table, rows, tmp_path, start) -> None:
     spoilt = rows.copy()
     spoilt[3_210, 1] = value
     path = FILES[kind](table.set_column(1, "b", pa.array(spoilt[:, 1])), tmp_path)
-    source = mixtura.open(path, NAMES, in_memory=False)
+    source = mixtura.open(path, NAMES, in_memory=in_memory)
     place = {
         "Parquet": r"row 3210 of .*rows\.parquet, row group 0",
         "Parquet in row groups of 1": r"row 3210 of .*rows\.parquet, row group 86",

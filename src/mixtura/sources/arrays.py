@@ -34,6 +34,8 @@ class ArraySource(Source):
     Raises DataError for an array that is not two-dimensional, empty or not numeric, and for weights that are not N finite numbers >= 0.
     """
 
+    where: Callable[[int], str] | None = None
+
     def __init__(self, X: ArrayLike | LazyRows, weights: ArrayLike | None = None, columns: Sequence[str] | None = None, n_jobs: int | None = None):
         self.X = X if isinstance(X, LazyRows) else as_rows(X)
         D = self.X.shape[1]
@@ -61,6 +63,10 @@ class ArraySource(Source):
         """task(block) for every block, in row order, after checking that its rows are finite."""
         checked = self.checked
         return map_in_order(lambda bounds: task(checked(self._block(*bounds))), self._bounds, self.n_jobs)
+
+    def place(self, row: int) -> str:
+        """Where a row lies, for a message: in the file that it was read from, where it was."""
+        return f"row {row}" if self.where is None else self.where(row)
 
     def take(self, rows: NDArray[np.intp]) -> ArraySource:
         """The rows of these numbers; the source itself where these are all."""

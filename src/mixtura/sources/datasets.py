@@ -36,10 +36,11 @@ CSV_BLOCK = 2**22  # bytes of text parsed at a time
 
 
 class Files(NamedTuple):
-    """Files of one format in one filesystem, in order, as they were when they were opened."""
+    """Files of one format in one filesystem, in order, as they were when they were opened; `names` are their paths as they were given."""
 
     filesystem: Any
     paths: tuple[str, ...]
+    names: tuple[str, ...]
     format: str
     states: tuple[tuple[int, int | None], ...]  # size, and time of the last change in ns where the filesystem says
 
@@ -50,10 +51,10 @@ class Files(NamedTuple):
 
     def require_unchanged(self) -> None:
         """Raises FileError where a file is not as it was."""
-        for path, before, now in zip(self.paths, self.states, states(self.filesystem, self.paths), strict=True):
+        for name, before, now in zip(self.names, self.states, states(self.filesystem, self.paths), strict=True):
             if before != now:
                 raise FileError(
-                    f"{path} changed between two passes: got {_state(now)}, expected {_state(before)} as when it was opened; "
+                    f"{name} changed between two passes: got {_state(now)}, expected {_state(before)} as when it was opened; "
                     "try again with files that nobody writes to"
                 )
 
@@ -81,7 +82,7 @@ class DatasetSource(StreamSource):
         self.dtype = np.dtype(np.float32 if all(str(schema.field(name).type) == "float" for name in self.columns) else np.float64)
         self._require_agreement()
         many = f"{len(files.paths)} files, the first " if len(files.paths) > 1 else ""
-        self.origin = f"{many}{files.paths[0]}, read in every pass"
+        self.origin = f"{many}{files.names[0]}, read in every pass"
 
     @property
     def fingerprint(self) -> str:
@@ -111,16 +112,17 @@ class DatasetSource(StreamSource):
     def _locally(self) -> Iterator[Any]:
         from pyarrow import parquet
 
-        for path in self.files.paths:
-            with self._failing(READING, lambda path=path: path), parquet.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
+        for path, name in zip(self.files.paths, self.files.names, strict=True):
+            with self._failing(READING, lambda name=name: name), parquet.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
                 yield from file.iter_batches(batch_size=BATCH, columns=self._wanted, use_threads=self.n_jobs > FEW)
 
     def _scanned(self) -> Iterator[Any]:
         scanner = self._dataset.scanner(columns=self._wanted, batch_size=BATCH, batch_readahead=AHEAD, fragment_readahead=1)
-        path = self.files.paths[0]
-        with self._failing(READING, lambda: path):
+        called = dict(zip(self.files.paths, self.files.names, strict=True))
+        name = self.files.names[0]
+        with self._failing(READING, lambda: name):
             for tagged in scanner.scan_batches():
-                path = tagged.fragment.path
+                name = called.get(tagged.fragment.path, tagged.fragment.path)
                 yield tagged.record_batch
 
     def fill(self, part: Slice, rows: NDArray[Any], weights: NDArray[np.float64] | None) -> None:
@@ -134,12 +136,12 @@ class DatasetSource(StreamSource):
     def place(self, row: int) -> str:
         """File, row group and row within it."""
         if self.files.format == "csv":
-            return f"row {row}" + (f" of {self.files.paths[0]}" if len(self.files.paths) == 1 else f" of {len(self.files.paths)} files")
+            return f"row {row}" + (f" of {self.files.names[0]}" if len(self.files.paths) == 1 else f" of {len(self.files.paths)} files")
         number = int(np.searchsorted(self._starts, row, side="right")) - 1
-        path, within = self.files.paths[number], row - self._starts[number]
+        name, within = self.files.names[number], row - self._starts[number]
         group = self._row_group(number, within)
         whole = f" (row {row} of all files)" if len(self.files.paths) > 1 else ""
-        return f"row {within} of {path}{group}{whole}"
+        return f"row {within} of {name}{group}{whole}"
 
     def _row_group(self, number: int, row: int) -> str:
         if self.files.format != "parquet":
@@ -152,8 +154,8 @@ class DatasetSource(StreamSource):
     def _starts(self) -> list[int]:
         """The number of the first row of each file, and of all rows."""
         counts = []
-        for path, fragment in zip(self.files.paths, self._fragments, strict=True):
-            with self._failing("cannot read {}", lambda path=path: path):
+        for name, fragment in zip(self.files.names, self._fragments, strict=True):
+            with self._failing("cannot read {}", lambda name=name: name):
                 counts.append(fragment.count_rows())
         return [0, *accumulate(counts)]
 
@@ -179,7 +181,7 @@ class DatasetSource(StreamSource):
         layout = text.layout(self.files.paths[0], self.files.filesystem)
         if layout.delimiter == " ":
             raise FileError(
-                f"cannot read {self.files.paths[0]} in passes: got columns aligned with blanks, expected a delimiter; try in_memory=True, or Parquet"
+                f"cannot read {self.files.names[0]} in passes: got columns aligned with blanks, expected a delimiter; try in_memory=True, or Parquet"
             )
         parse = csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=layout.quoted)
         read = csv.ReadOptions(encoding=layout.encoding, block_size=CSV_BLOCK)
@@ -206,7 +208,7 @@ class DatasetSource(StreamSource):
         if columns is not None:
             chosen = tables.choose(known, columns)
             for name in chosen:
-                self._require_number(schema, name, self.files.paths[0])
+                self._require_number(schema, name, self.files.names[0])
             return chosen, ()
         rest = [name for name in numeric if name != self.weight]
         if not rest:
@@ -216,15 +218,15 @@ class DatasetSource(StreamSource):
     def _require_agreement(self) -> None:
         """Every file has every column, and numbers in it."""
         if self.weight is not None:
-            self._require_number(self._dataset.schema, self.weight, self.files.paths[0])
-        for path, fragment in zip(self.files.paths[1:], self._fragments[1:], strict=True):
+            self._require_number(self._dataset.schema, self.weight, self.files.names[0])
+        for path, fragment in zip(self.files.names[1:], self._fragments[1:], strict=True):
             with self._failing("cannot read {}", lambda path=path: path):
                 schema = fragment.physical_schema
             for name in (*self.columns, *([self.weight] if self.weight is not None else [])):
                 if name not in schema.names:
                     raise DataError(
                         f"the files do not agree: got no column {name!r} in {path}, but {tables.listing(schema.names)}, expected the columns of "
-                        f"{self.files.paths[0]}; try files of one table, or columns that all have"
+                        f"{self.files.names[0]}; try files of one table, or columns that all have"
                     )
                 self._require_number(schema, name, path)
 
@@ -234,7 +236,7 @@ class DatasetSource(StreamSource):
             raise DataError(f"column {name!r} of {path} is not numeric: got {kind}, expected numbers; try leaving it out or converting it")
 
     def _failing(self, failure: str, path: Any = None) -> Any:
-        return as_file_error(lambda: failure.format(self.files.paths[0] if path is None else path()))
+        return as_file_error(lambda: failure.format(self.files.names[0] if path is None else path()))
 
 
 def states(filesystem: Any, paths: Sequence[str]) -> tuple[tuple[int, int | None], ...]:

@@ -84,6 +84,18 @@ def shape(path: Path) -> tuple[int, int]:
         return made.count_rows(), len(made.schema)
 
 
+def place(path: Path, row: int) -> str:
+    """Where a row of a file lies: file, and of a Parquet file the row group."""
+    group = ""
+    if path.suffix.lower() in (".parquet", ".pq"):
+        from pyarrow import parquet
+
+        metadata = parquet.read_metadata(path)
+        ends = np.cumsum([metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)])
+        group = f", row group {int(np.searchsorted(ends, row, side='right'))}"
+    return f"row {row} of {path}{group}"
+
+
 def write(path: str | Path, columns: Named) -> None:
     """Writes named columns (N,) in the format that the suffix says; the file is whole or not there.
 

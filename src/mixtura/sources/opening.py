@@ -15,6 +15,7 @@ import glob
 import importlib
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,11 +123,12 @@ def _of_files(data: Any, columns: Sequence[str] | None, weight: str | ArrayLike 
             "weights for files that are read in passes are a column: got numbers, expected a name; try weight='name', or in_memory=True"
         )
     system, places = _filesystem(filesystem, paths)
-    source = DatasetSource(Files(system, places, kind, states(system, places)), columns, weight, n_jobs)
+    source = DatasetSource(Files(system, places, tuple(paths), kind, states(system, places)), columns, weight, n_jobs)
     few = source.known_rows() is not None and source.n_rows * source.D * source.dtype.itemsize <= LITTLE
     if in_memory or (in_memory is None and few):
         loaded = source.take(np.arange(source.n_rows))
         loaded.origin, loaded.skipped = source.origin.replace("read in every pass", "read into memory"), source.skipped
+        loaded.where = source.place
         return loaded
     return source
 
@@ -143,7 +145,7 @@ def _read(path: Path, columns: Sequence[str] | None, weight: str | ArrayLike | N
         array = np.ascontiguousarray(array[:, [names.index(name) for name in names_kept]])
         names = names_kept
     source = ArraySource(array, numbers, names, n_jobs)
-    source.origin, source.skipped = f"{path}, read into memory", skipped
+    source.origin, source.skipped, source.where = f"{path}, read into memory", skipped, partial(files.place, path)
     return source
 
 
@@ -158,7 +160,7 @@ def _of_npy(path: Path, columns: Sequence[str] | None, weight: str | ArrayLike |
     if isinstance(rows, LazyRows) and rows.shape[0] * rows.shape[1] * rows.dtype.itemsize <= LITTLE:
         rows = np.asarray(rows)
     source = ArraySource(rows, weight, None if columns is None else chosen, n_jobs)
-    source.origin = f"array mapped from {path}"
+    source.origin, source.where = f"array mapped from {path}", partial(files.place, path)
     return source
 
 
