@@ -205,6 +205,21 @@ def column(typing: Any, table: Any, i: Any, j: Any) -> Any:
 
 
 @intrinsic
+def downwards(typing: Any, table: Any, i: Any, j: Any) -> Any:
+    """The register table[i, j], table[i+1, j], ... of a table whose columns lie one after the other."""
+    lanes = _lanes(table.dtype)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        view = context.make_array(sig.args[0])(context, builder, args[0])
+        row_stride, column_stride = cgutils.unpack_tuple(builder, view.strides)
+        offset = builder.add(builder.mul(args[1], row_stride), builder.mul(args[2], column_stride))
+        start = builder.gep(builder.bitcast(view.data, cgutils.voidptr_t), [offset])
+        return builder.load(builder.bitcast(start, context.get_value_type(lanes).as_pointer()), align=table.dtype.bitwidth // 8)
+
+    return lanes(table, types.intp, types.intp), generate
+
+
+@intrinsic
 def prefetch(typing: Any, table: Any, i: Any, beyond: Any) -> Any:
     """Asks for the cache line that lies so many bytes beyond the start of row i; a place outside the table does no harm."""
 

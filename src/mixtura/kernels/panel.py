@@ -20,6 +20,7 @@ from mixtura.kernels.lanes import (
     REGISTER_BYTES,
     any_greater,
     column,
+    downwards,
     exp,
     inlined,
     kernel,
@@ -58,10 +59,13 @@ def standardise(X, start, centre, inverse_scale, limit, rows, step, panel, first
     N, D = X.shape
     low, high = splat(panel, -limit), splat(panel, limit)
     ahead = max(2 * step, AHEAD // (D * X.itemsize))
+    by_columns = X.strides[0] == X.itemsize
     for i in range(0, rows, step):
         whole = start + i + step <= N
         for j in range(D):
-            if whole:
+            if whole and by_columns:
+                x = downwards(X, start + i, j)
+            elif whole:
                 prefetch(X, start + i + ahead, j * REGISTER_BYTES)  # one line for each register, where rows lie one after the other
                 x = column(X, start + i, j)
             else:
