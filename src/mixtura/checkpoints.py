@@ -32,7 +32,7 @@ from mixtura.sources.remembered import remembered
 FORMAT = "mixtura.checkpoint.1"
 HEADER, LOG, MODEL, LOCK = "checkpoint.json", "sweeps.log", "model.safetensors", "lock"
 LIBRARIES = ("numpy", "scipy", "numba")  # that take part in the bits of a fit
-COMPARED = ("format", "versions", "source", "call")
+COMPARED = {"format": "format", "versions": "version of", "source": "rows", "call": ""}  # and what a difference is called
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 SHOWN = 80  # characters of a value in the header: its digest tells it from others
 
@@ -170,8 +170,8 @@ def _entropy(folder: Path, header: Mapping[str, Any], note: Mapping[str, Any]) -
         entropy = np.random.SeedSequence().entropy if unseeded else None
         storage.write_json(folder / HEADER, {**asked, "entropy": None if entropy is None else str(entropy), "note": note})
     known = _read(folder)
-    for name in COMPARED:
-        difference = _difference(name, asked[name], known.get(name))
+    for name, called in COMPARED.items():
+        difference = _difference(called, asked[name], known.get(name))
         if difference is not None:
             what, got, expected = difference
             raise ParameterError(
@@ -199,7 +199,7 @@ def _difference(what: str, got: Any, expected: Any) -> tuple[str, Any, Any] | No
     if got == expected:
         return None
     if isinstance(got, dict) and isinstance(expected, dict):
-        parts: Any = [(f"{what} {name}", got.get(name), expected.get(name)) for name in {**expected, **got}]
+        parts: Any = [(f"{what} {name}".strip(), got.get(name), expected.get(name)) for name in {**expected, **got}]
     elif isinstance(got, list) and isinstance(expected, list) and len(got) == len(expected):
         parts = [(what, one, other) for one, other in zip(got, expected, strict=True)]
     else:

@@ -29,15 +29,17 @@ class Search:
     threads: int | None
     settings: dict[str, Any]
 
-    def run(self, shown: bool) -> tuple[Table, Selection]:
-        """The rows of the file, and what was selected for them, with progress told where it is to be `shown`."""
+    def run(self, shown: bool, **kept: Any) -> tuple[Table, Selection]:
+        """The rows of the file, and what was selected for them, with progress told where it is to be `shown`; `kept` says where to keep it."""
         from mixtura.cli.progress import progress
         from mixtura.selection import select
         from mixtura.sources import ArraySource, files
 
         table = files.read(self.data, None if self.columns is None else options.names(self.columns))
         with progress(self.settings["max_iter"], shown) as on_progress:
-            return table, select(ArraySource(table.rows, columns=table.columns, n_jobs=self.threads), **self.settings, on_progress=on_progress)
+            return table, select(
+                ArraySource(table.rows, columns=table.columns, n_jobs=self.threads), **self.settings, on_progress=on_progress, **kept
+            )
 
     def summary(self, table: Table, selection: Selection) -> dict[str, Any]:
         """The data, the candidates ranked, settings and versions; nothing that differs from run to run."""

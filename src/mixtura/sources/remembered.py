@@ -121,7 +121,13 @@ class Remembered(Remembering):
 
     def take(self, rows: NDArray[np.intp]) -> ArraySource:
         """The rows of these numbers, remembered; so are passes over them."""
-        taken = remembered(super().take(rows), self.journal, (*self.context, "rows", rows))
+
+        def block() -> Block:
+            taken = self.inner.take(rows)
+            return Block(0, np.asarray(taken.X), taken.weights)
+
+        _, X, weights = self._recalled(("rows", rows), block)
+        taken = remembered(ArraySource(X, weights, self.columns if self.named else None), self.journal, (*self.context, "rows", rows))
         assert isinstance(taken, ArraySource)
         return taken
 
