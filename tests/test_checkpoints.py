@@ -220,8 +220,8 @@ def test_what_is_remembered_takes_no_pass(tmp_path: Path, source: Callable[[], A
     journal = Journal(tmp_path / "ck" / "sweeps.log", 30)
     ends = sorted(place.offset for place in journal._places.values())
     journal.close()
-    os.truncate(tmp_path / "ck" / "sweeps.log", ends[5])  # five are left, one of them the profile
-    assert len(passes(tmp_path / "ck")) == 9
+    os.truncate(tmp_path / "ck" / "sweeps.log", ends[5])  # five are left, of a file one of them the profile, which of an array is taken every time
+    assert len(passes(tmp_path / "ck")) == (8 if source is array else 9)
 
 
 def test_batches_that_are_remembered_are_not_drawn(tmp_path: Path) -> None:
@@ -389,9 +389,11 @@ def test_two_fits_in_one_folder_at_once_are_refused(tmp_path: Path) -> None:
 
 def test_a_disk_that_is_full_is_told(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "log", 30)
+    journal._file.close()
     journal._file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115
     with pytest.raises(FileError, match="cannot keep a checkpoint in .*log: No space left on device; try another folder"):
         journal.put(b"d" * 32, 1)
+    journal._file.close()
 
 
 # the parts
@@ -481,7 +483,7 @@ def test_the_command_resumes_with_the_same_bytes(tmp_path: Path, monkeypatch: py
     assert CliRunner().invoke(app, fit_in_shell(plain)).exit_code == 0
     (tmp_path / "there").mkdir()
     monkeypatch.chdir(tmp_path / "there")
-    process = in_process("command", "ck", "12", *fit_in_shell(kept, "--checkpoint", "ck"))
+    process = in_process("command", "ck", "5", *fit_in_shell(kept, "--checkpoint", "ck"))
     assert process.communicate(timeout=100)[1] == "" and process.returncode == -signal.SIGKILL
     assert not kept.exists()
     monkeypatch.chdir(tmp_path)

@@ -51,7 +51,11 @@ class Journal:
             self._file: BinaryIO = open(path, "r+b" if path.exists() else "w+b", buffering=0)  # noqa: SIM115 - closed by `close`
         except OSError as error:
             raise self._failure(error) from None
-        self._end = self._scanned()
+        try:
+            self._end = self._scanned()
+        except BaseException:
+            self._file.close()
+            raise
         self._synced = time.monotonic()
 
     def __len__(self) -> int:
@@ -98,6 +102,7 @@ class Journal:
         with self._lock:
             if not self._file.closed:
                 try:
+                    self._file.truncate(self._end)  # what an interrupt left behind it
                     self._sync()
                 except OSError as error:
                     raise self._failure(error) from None
