@@ -75,9 +75,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Any:
     file.cache_clear()
 
 
-def by(rule: Any, source: Callable[[], Any]) -> Callable[..., Any]:
+TIED = mixtura.Mixture(START.weights, START.means, START.covariances[0], "tied")
+
+
+def by(rule: Any, source: Callable[[], Any], start: mixtura.Mixture = START) -> Callable[..., Any]:
     def run(**kept: Any) -> Any:
-        fit = mixtura.fit(source(), START, rule, **SHORT, **kept)
+        fit = mixtura.fit(source(), start, rule, **SHORT, **kept)
         return [*fit.log_likelihoods, fit.mixture.weights, fit.mixture.means, fit.mixture.covariances]
 
     return run
@@ -107,6 +110,7 @@ CASES: dict[str, Callable[..., Any]] = {
     "lbfgs": by(rules.LBFGS(), array),
     "online": by(rules.Online(batch_rows=6_000, passes=2), stream),
     "online in memory": by(rules.Online(batch_rows=6_000, passes=2), array),
+    "online with what batches share": by(rules.Online(batch_rows=6_000, passes=1), array, TIED),
     "factors": lambda **kept: _factors(**kept),
     "restarts": restarts,
     "variational": variational,
@@ -472,22 +476,23 @@ def test_times(text: Any, value: float) -> None:
 # the command
 
 
-def fit_in_shell(folder: Path, *more: str) -> list[str]:
-    return ["fit", str(file()), "--components", "2:3", "--family", "diag", "--subsample", "30000", "--output", str(folder), "--quiet", *more]
+def fit_in_shell(folder: str | Path, *more: str, data: str | None = None) -> list[str]:
+    return ["fit", data or str(file()), "--components", "2:3", "--family", "diag", "--subsample", "30000", "--output", str(folder), "--quiet", *more]
 
 
 def test_the_command_resumes_with_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mixtura.cli import app
 
-    plain, kept = tmp_path / "plain", tmp_path / "kept"
-    assert CliRunner().invoke(app, fit_in_shell(plain)).exit_code == 0
-    (tmp_path / "there").mkdir()
-    monkeypatch.chdir(tmp_path / "there")
-    process = in_process("command", "ck", "5", *fit_in_shell(kept, "--checkpoint", "ck"))
+    there, plain, kept = (tmp_path / name for name in ("there", "there/plain", "there/kept"))
+    there.mkdir()
+    monkeypatch.chdir(there)
+    (there / "rows.parquet").symlink_to(file())
+    assert CliRunner().invoke(app, fit_in_shell("plain", data="rows.parquet")).exit_code == 0
+    process = in_process("command", "ck", "5", *fit_in_shell("kept", "--checkpoint", "ck", data="rows.parquet"))
     assert process.communicate(timeout=100)[1] == "" and process.returncode == -signal.SIGKILL
     assert not kept.exists()
     monkeypatch.chdir(tmp_path)
-    shutil.move(tmp_path / "there" / "ck", tmp_path / "moved")
+    shutil.move(there / "ck", tmp_path / "moved")
     done = CliRunner().invoke(app, ["fit", "--resume", "moved"])
     assert (done.exit_code, done.output) == (0, "")
     assert Path.cwd() == tmp_path
