@@ -46,7 +46,7 @@ class DaskSource(Source):
         kind = [*type(data).__module__.split("."), ""][1]
         if kind == "array" and isinstance(data, dask.array.Array):
             self._take_array(data, columns, weight)
-        elif kind == "dataframe" and hasattr(data, "columns"):
+        elif kind == "dataframe" and getattr(data, "ndim", None) == 2:
             self._take_frame(data, columns, weight)
         else:
             raise DataError(
@@ -76,7 +76,9 @@ class DaskSource(Source):
     def _take_frame(self, data: Any, columns: Sequence[str] | None, weight: str | ArrayLike | None) -> None:
         labels = {str(label): label for label in data.columns}
         if len(labels) < len(data.columns):
-            raise DataError(f"a column is there twice: got {tables.listing(list(map(str, data.columns)))}, expected different names; try renaming one")
+            raise DataError(
+                f"a column is there twice: got {tables.listing(list(map(str, data.columns)))}, expected different names; try renaming one"
+            )
         schema = nw.from_native(data._meta.set_axis(list(labels), axis=1), eager_only=True).schema
         by_name = weight if isinstance(weight, str) else None
         self.named, self.origin = True, "Dask data frame"

@@ -35,18 +35,10 @@ class Crew:
     def at_hand(cls) -> Crew:
         """That of the active client; where there is none, of a new one on this machine. Raises WorkerError where that does not start."""
         try:
-            return cls(distributed.get_client())
+            active = distributed.get_client()
         except ValueError:
-            pass
-        try:
-            client = distributed.Client(dashboard_address=":0")
-        except (OSError, RuntimeError) as error:
-            raise WorkerError(
-                f"Dask's workers do not start on this machine: got {type(error).__name__}: {error}, expected new processes; try starting "
-                "distributed.Client() yourself, in a script beneath if __name__ == '__main__':"
-            ) from None
-        _started.add(client)
-        return cls(client)
+            active = None
+        return cls(_start() if active is None else active)
 
     @property
     def words(self) -> str:
@@ -84,7 +76,7 @@ class Crew:
     def sum(self, futures: list[Any]) -> Any:
         """The sum of these, in their order: added by a tree whose shape depends on their number alone, on the workers."""
         while len(futures) > 1:
-            futures = [self.submit(total, *futures[first : first + FAN]) for first in range(0, len(futures), FAN)]
+            futures = self.map("total", total, [futures[first : first + FAN] for first in range(0, len(futures), FAN)])
         return self.result(futures[0])
 
     def result(self, future: Any) -> Any:
@@ -146,10 +138,25 @@ class Crew:
         except MixturaError:
             raise
         except (OSError, RuntimeError, distributed.client.ClosedClientError, distributed.CancelledError) as error:
-            raise WorkerError(f"the Dask cluster is gone, or let the work go: got {type(error).__name__}: {error}, expected its result; {_AGAIN}") from None
+            raise WorkerError(
+                f"the Dask cluster is gone, or let the work go: got {type(error).__name__}: {error}, expected its result; {_AGAIN}"
+            ) from None
 
 
 _AGAIN = "try a client that is connected, and a new source of the collection"
+
+
+def _start() -> Any:
+    """A client of new workers on this machine, which end when this process does."""
+    try:
+        client = distributed.Client(dashboard_address=":0")
+    except (OSError, RuntimeError) as error:
+        raise WorkerError(
+            f"Dask's workers do not start on this machine: got {type(error).__name__}: {error}, expected new processes; try starting "
+            "distributed.Client() yourself, in a script beneath if __name__ == '__main__':"
+        ) from None
+    _started.add(client)
+    return client
 
 
 def _patience() -> float:

@@ -148,10 +148,9 @@ def answered(ready: Table, share: Share, task: Callable[[Block], Any], columns: 
     return [task(require_finite(block, columns, share.place)) for block in _blocks(ready, share)]
 
 
-@_refusing
-def total(*parts: Any) -> Any:
-    """The sum of these, from left to right, in a new array or list."""
-    return reduce(add, parts)
+def total(parts: list[Any]) -> Any:
+    """The sum of these, from left to right, in a new array or list; or the first refusal among them."""
+    return next((one for one in parts if isinstance(one, MixturaError)), None) or reduce(add, parts)
 
 
 def answers(part: Any, question: Question, columns: Columns, block_id: tuple[int, ...] = (0,)) -> NDArray[Any]:
