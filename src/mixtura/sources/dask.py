@@ -150,7 +150,7 @@ class DaskSource(Source):
         empty = np.empty((0,) if question.width is None else (0, question.width), question.dtype)
         if self._columns.labels:
             plain = self._columns._replace(weight=None)
-            return self._data.map_partitions(frame_of_answers, question=asked, columns=plain, meta=labelled(empty, question.name))
+            return self._data.map_partitions(frame_of_answers, asked, columns=plain, meta=labelled(empty, question.name))
         rows = self._data.chunks[0]
         if np.isnan(rows).any() and "_lengths" in vars(self):
             rows = self._lengths

@@ -116,9 +116,7 @@ class Crew:
                     f"a task killed every Dask worker that took it: got {error.last_worker.address} as the last of them, expected one that survives; "
                     "try more memory for each worker, or smaller partitions"
                 )
-            raise WorkerError(
-                f"a task failed on a Dask worker: got {type(error).__name__}: {error}, expected its result; try computing the collection by itself"
-            )
+            raise WorkerError(f"a task failed on a Dask worker: got {_named(error)}, expected its result; try computing the collection by itself")
 
     def _fetch(self, future: Any) -> Any:
         """Its value from whichever worker has it; asked again where that takes long, in case the worker is gone since."""
@@ -135,12 +133,11 @@ class Crew:
         """Raises WorkerError where the client or the scheduler is gone, or somebody cancelled the work."""
         try:
             yield
-        except MixturaError:
-            raise
-        except (OSError, RuntimeError, distributed.client.ClosedClientError, distributed.CancelledError) as error:
-            raise WorkerError(
-                f"the Dask cluster is gone, or let the work go: got {type(error).__name__}: {error}, expected its result; {_AGAIN}"
-            ) from None
+        except Exception as error:
+            gone = isinstance(error, OSError | RuntimeError | distributed.CancelledError) or self.client.status != "running"
+            if isinstance(error, MixturaError) or not gone:
+                raise
+            raise WorkerError(f"the Dask cluster is gone, or let the work go: got {_named(error)}, expected its result; {_AGAIN}") from None
 
 
 _AGAIN = "try a client that is connected, and a new source of the collection"
@@ -152,11 +149,15 @@ def _start() -> Any:
         client = distributed.Client(dashboard_address=":0")
     except (OSError, RuntimeError) as error:
         raise WorkerError(
-            f"Dask's workers do not start on this machine: got {type(error).__name__}: {error}, expected new processes; try starting "
+            f"Dask's workers do not start on this machine: got {_named(error)}, expected new processes; try starting "
             "distributed.Client() yourself, in a script beneath if __name__ == '__main__':"
         ) from None
     _started.add(client)
     return client
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no more is known'}"
 
 
 def _patience() -> float:
