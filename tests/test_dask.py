@@ -433,7 +433,7 @@ def test_an_interrupt_ends_what_is_under_way(client: Client, tmp_path: Path, row
 
     timer = threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT])
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as told:  # whose traceback holds on to all that was under way, as an interactive session does
         source.reduce(slow)
     timer.join()
     for _ in range(100):
@@ -441,6 +441,7 @@ def test_an_interrupt_ends_what_is_under_way(client: Client, tmp_path: Path, row
             break
         time.sleep(0.1)
     assert not any(client.processing().values())
+    assert told.tb is not None
     assert len(list(tmp_path.iterdir())) < len(source.reduce(lambda block: [block.start]))
 
 

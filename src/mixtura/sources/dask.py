@@ -115,6 +115,7 @@ class DaskSource(Source):
             ready, shares = self._shares
             sent = self._crew.submit(given, task)
             sums = self._crew.map(_name(task), summed, ready, shares, [sent] * len(shares))
+            sent.release()
             result: S = self._crew.sum(sums)
         except KeyboardInterrupt:
             self._let_go()

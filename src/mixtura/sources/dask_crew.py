@@ -76,7 +76,10 @@ class Crew:
     def sum(self, futures: list[Any]) -> Any:
         """The sum of these, in their order: added by a tree whose shape depends on their number alone, on the workers."""
         while len(futures) > 1:
-            futures = self.map("total", total, [futures[first : first + FAN] for first in range(0, len(futures), FAN)])
+            level = self.map("total", total, [futures[first : first + FAN] for first in range(0, len(futures), FAN)])
+            for one in futures:  # needed for the level above alone from here on, and not where that is let go
+                one.release()
+            futures = level
         return self.result(futures[0])
 
     def result(self, future: Any) -> Any:
