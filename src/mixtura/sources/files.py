@@ -1,10 +1,9 @@
-"""Files of rows: numeric columns read out of them, named columns written, one line of a table a format.
+"""Files of rows: numeric columns read out of them, one line of a table a format. `writing` writes them.
 
-    suffix                       read            written
-    .csv .tsv .txt (also .gz)    _read_text      _write_text
-    .parquet .pq                 _read_parquet   _write_parquet
-    .feather .arrow .ipc         _read_arrow     _write_arrow
-    .npy                         _read_npy       _write_npy
+    .csv .tsv .txt (also .gz, .bz2, .zst)    _read_text
+    .parquet .pq                             _read_parquet
+    .feather .arrow .ipc                     _read_arrow
+    .npy                                     _read_npy
 
 Files are read whole. pyarrow, which knows the formats, is imported when a file is opened.
 """
@@ -12,23 +11,22 @@ Files are read whole. pyarrow, which knows the formats, is imported when a file 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.errors import DataError, FileError, MixturaError, MixturaWarning
+from mixtura.errors import DataError, FileError, MixturaWarning
 from mixtura.sources import tables, text
-from mixtura.storage import replace_file
+from mixtura.sources.formats import TEXT, bare, of_suffix
+from mixtura.sources.formats import as_file_error as as_file_error
+from mixtura.sources.writing import WRITERS as WRITERS
+from mixtura.sources.writing import write as write
+from mixtura.sources.writing import writer_of as writer_of
 
-T = TypeVar("T")
-Named = Mapping[str, Any]  # arrays of NumPy or pyarrow
-COMPRESSED = (".gz", ".bz2", ".zst")  # after the suffix of a text file
 UNNAMED = ("", "__index_level_0__")  # row numbers that a data frame left behind: a column only where it is asked for
-LONGEST = 200  # characters of another library's message that are passed on
 NUMPY = b"\x93NUMPY"  # how a .npy file opens
 PEEK = 1_000  # cells that tell whether a column of text is one of numbers with a few mistakes
 
@@ -69,8 +67,7 @@ def read(path: str | Path, columns: Sequence[str] | None = None) -> Table:
 
 def require_readable(path: Path) -> Callable[[Path, Sequence[str] | None], Table]:
     """What reads a file of this suffix. Raises FileError for an unknown one, and where there is no such file or nothing in it."""
-    bare = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
-    reader = _of_suffix(bare, READERS, f"cannot read {path}")
+    reader = of_suffix(bare(path), READERS, f"cannot read {path}")
     _require_file(path)
     return reader
 
@@ -94,31 +91,6 @@ def place(path: Path, row: int) -> str:
         ends = np.cumsum([metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)])
         group = f", row group {int(np.searchsorted(ends, row, side='right'))}"
     return f"row {row} of {path}{group}"
-
-
-def write(path: str | Path, columns: Named) -> None:
-    """Writes named columns (N,) in the format that the suffix says; the file is whole or not there.
-
-    A .npy file keeps no names: it holds the columns side by side as one array.
-
-    Raises FileError where the suffix is unknown or the file cannot be written.
-
-    >>> import tempfile
-    >>> place = Path(tempfile.mkdtemp(), "rows.csv")
-    >>> write(place, {"x": np.array([1.5, 2.0]), "component": np.array([0, 1])})
-    >>> print(place.read_text().strip())
-    "x","component"
-    1.5,0
-    2,1
-    """
-    writer = writer_of(path)
-    with as_file_error(lambda: f"cannot write {path}"):
-        replace_file(path, lambda place: writer(place, columns))
-
-
-def writer_of(path: str | Path) -> Callable[[Path, Named], None]:
-    """What writes a file of this suffix. Raises FileError for an unknown one, which is better told before the work than after."""
-    return _of_suffix(Path(path), WRITERS, f"cannot write {path}")
 
 
 def _read_text(path: Path, columns: Sequence[str] | None) -> Table:
@@ -227,54 +199,12 @@ def _warn_of_stray_text(name: str, column: Any) -> None:
         )
 
 
-def _write_text(place: Path, columns: Named) -> None:
-    from pyarrow import csv
-
-    csv.write_csv(_arrow(columns), place, csv.WriteOptions(delimiter="," if place.suffix.lower() == ".csv" else "\t"))
-
-
-def _write_parquet(place: Path, columns: Named) -> None:
-    from pyarrow import parquet
-
-    parquet.write_table(_arrow(columns), place)
-
-
-def _write_arrow(place: Path, columns: Named) -> None:
-    from pyarrow import feather
-
-    feather.write_feather(_arrow(columns), str(place))
-
-
-def _write_npy(place: Path, columns: Named) -> None:
-    with place.open("wb") as file:
-        np.save(file, np.column_stack(list(columns.values())), allow_pickle=False)
-
-
-def _arrow(columns: Named) -> Any:
-    import pyarrow
-
-    arrow = (pyarrow.Array, pyarrow.ChunkedArray)
-    return pyarrow.table({name: column if isinstance(column, arrow) else np.ascontiguousarray(column) for name, column in columns.items()})
-
-
 READERS: dict[str, Callable[[Path, Sequence[str] | None], Table]] = {
-    **dict.fromkeys((".csv", ".tsv", ".txt"), _read_text),
+    **dict.fromkeys(TEXT, _read_text),
     **dict.fromkeys((".parquet", ".pq"), _read_parquet),
     **dict.fromkeys((".feather", ".arrow", ".ipc"), _read_arrow),
     ".npy": _read_npy,
 }
-WRITERS: dict[str, Callable[[Path, Named], None]] = {
-    **dict.fromkeys((".csv", ".tsv", ".txt"), _write_text),
-    **dict.fromkeys((".parquet", ".pq"), _write_parquet),
-    **dict.fromkeys((".feather", ".arrow", ".ipc"), _write_arrow),
-    ".npy": _write_npy,
-}
-
-
-def _of_suffix(path: Path, known: Mapping[str, T], failure: str) -> T:
-    if path.suffix.lower() not in known:
-        raise FileError(f"{failure}: got suffix {path.suffix!r}, expected one of {', '.join(known)}; try another format")
-    return known[path.suffix.lower()]
 
 
 def _require_file(path: Path) -> None:
@@ -289,15 +219,3 @@ def _require_file(path: Path) -> None:
 def _require_rows(path: Path, n_rows: int, names: Sequence[str]) -> None:
     if not n_rows:
         raise DataError(f"{path} has no rows: got only the columns {tables.listing(names)}, expected at least one row; try another file")
-
-
-@contextmanager
-def as_file_error(failure: Callable[[], str]) -> Iterator[None]:
-    """What NumPy, pyarrow or the operating system hold against a file, as one short FileError."""
-    try:
-        yield
-    except MixturaError:
-        raise
-    except (OSError, ValueError, EOFError, KeyError, NotImplementedError) as error:
-        said = " ".join(str(getattr(error, "strerror", None) or error).split())[:LONGEST].rstrip(".")
-        raise FileError(f"{failure()}: {said}; expected a whole file of the kind its suffix says; try another one") from None
