@@ -73,11 +73,19 @@ def require_readable(path: Path) -> Callable[[Path, Sequence[str] | None], Table
 
 
 def shape(path: Path) -> tuple[int, int]:
-    """How many rows and columns of numbers a Parquet or Arrow file says it has."""
-    from pyarrow import dataset
+    """How many rows and columns of any kind a Parquet or Arrow file has."""
+    import pyarrow
+    from pyarrow import dataset, parquet
 
     with as_file_error(lambda: f"cannot read {path}"):
-        made = dataset.dataset(path, format="parquet" if path.suffix.lower() in (".parquet", ".pq") else "ipc")
+        if path.suffix.lower() in (".parquet", ".pq"):
+            metadata = parquet.read_metadata(path)
+            return metadata.num_rows, len(metadata.schema.to_arrow_schema())
+        with pyarrow.memory_map(str(path)) as file:
+            if _is_stream(file):  # which says only at its end how long it is
+                stream = pyarrow.ipc.open_stream(file)
+                return sum(len(batch) for batch in stream), len(stream.schema)
+        made = dataset.dataset(path, format="ipc")
         return made.count_rows(), len(made.schema)
 
 
@@ -133,10 +141,15 @@ def _read_arrow(path: Path, columns: Sequence[str] | None) -> Table:
     from pyarrow import feather
 
     with pyarrow.memory_map(str(path)) as file:
-        stream = file.read(4) == b"\xff\xff\xff\xff"  # how an Arrow stream opens; a file opens with a name
-        file.seek(0)
-        table = pyarrow.ipc.open_stream(file).read_all() if stream else feather.read_table(file)
+        table = pyarrow.ipc.open_stream(file).read_all() if _is_stream(file) else feather.read_table(file)
         return _table(path, table.schema, table.num_rows, table.select, columns)
+
+
+def _is_stream(file: Any) -> bool:
+    """Whether this is an Arrow stream, which opens with no name as a file does."""
+    opening = file.read(4)
+    file.seek(0)
+    return bool(opening == b"\xff\xff\xff\xff")
 
 
 def _read_npy(path: Path, columns: Sequence[str] | None) -> Table:

@@ -18,7 +18,6 @@ from mixtura.kernels import Answers, AnyGaussians
 from mixtura.kernels.passes import Pass
 from mixtura.moments import Array, Moment
 
-
 DENSE = frozenset(("probability", "log_density"))  # answers for which the kernels weigh every component exactly
 
 
