@@ -24,7 +24,7 @@ from mixtura.sources.formats import COMPRESSED, TEXT, as_file_error, bare, of_su
 from mixtura.storage import replacing
 
 Named = Mapping[str, Any]  # arrays of NumPy or pyarrow
-PIECE = 2**25  # bytes that are gathered before they are written: those of a row group
+PIECE = 2**24  # bytes that are gathered before they are written: those of a row group
 FEW, MANY = 2**10, 2**20  # rows of a piece
 UNSIZED = 512  # bits of a cell of text, for the length of a piece
 ARROW_ROWS = 2**16  # rows of a record batch of an Arrow file
@@ -234,23 +234,27 @@ class Gathered:
 
     def add(self, table: Any) -> None:
         """Goes on with a batch."""
+        import pyarrow
+
         if self.schema is None:
             self.schema, self.length = table.schema, _piece_rows(table.schema)
         self.waiting.append(table.cast(self.schema))
         self.held += len(table)
         if self.held >= self.length:
-            whole = _joined(self.waiting)
             last = self.held // self.length * self.length
+            whole = pyarrow.concat_tables(self.waiting)
             for first in range(0, last, self.length):
-                self.file.write(_joined([whole.slice(first, self.length)]))
+                self.file.write(whole.slice(first, self.length).combine_chunks())
             self.held -= last
             self.waiting = [whole.slice(last)]
 
     def end(self) -> None:
         """Writes what is left, a piece that may be shorter, and ends the file."""
+        import pyarrow
+
         if self.schema is None:
             raise ValueError("no columns were given")
-        self.file.write(_joined(self.waiting))
+        self.file.write(pyarrow.concat_tables(self.waiting).combine_chunks())
         self.file.end()
         self.file.close()
 
@@ -268,13 +272,6 @@ def _table(columns: Named) -> Any:
 
     arrow = (pyarrow.Array, pyarrow.ChunkedArray)
     return pyarrow.table({name: column if isinstance(column, arrow) else np.ascontiguousarray(column) for name, column in columns.items()})
-
-
-def _joined(tables: list[Any]) -> Any:
-    """One table, its columns each of one chunk."""
-    import pyarrow
-
-    return pyarrow.concat_tables(tables).combine_chunks()
 
 
 def _piece_rows(schema: Any) -> int:
