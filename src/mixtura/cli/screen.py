@@ -81,9 +81,9 @@ def show_selection(source: Source, selection: Selection, output: Path | None) ->
 
 
 def _show_data(source: Source) -> None:
-    say(f"{source.n_rows:,} rows, {_several(source.D, 'column')}: {_listing(source.columns)}")
+    say(f"{source.n_rows:,} rows, {_several(source.D, 'column')}: {listing(source.columns)}")
     if source.skipped:
-        say(f"skipped, not numeric: {_listing(source.skipped)}")
+        say(f"skipped, not numeric: {listing(source.skipped)}")
     if not isinstance(source, ArraySource):
         say(f"{source.origin} by {source.engine}")
 
@@ -213,7 +213,8 @@ def _several(number: int, what: str) -> str:
     return f"{number:,} {what}{'s' * (number != 1)}"
 
 
-def _listing(names: Sequence[str]) -> str:
+def listing(names: Sequence[str]) -> str:
+    """Names in one line, the first few of many."""
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(name or "(no name)" for name in names[:LISTED]) + more
 

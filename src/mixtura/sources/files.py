@@ -82,7 +82,7 @@ def shape(path: Path) -> tuple[int, int]:
             metadata = parquet.read_metadata(path)
             return metadata.num_rows, len(metadata.schema.to_arrow_schema())
         with pyarrow.memory_map(str(path)) as file:
-            if _is_stream(file):  # which says only at its end how long it is
+            if is_stream(file):  # which says only at its end how long it is
                 stream = pyarrow.ipc.open_stream(file)
                 return sum(len(batch) for batch in stream), len(stream.schema)
         made = dataset.dataset(path, format="ipc")
@@ -103,12 +103,17 @@ def place(path: Path, row: int) -> str:
 
 def _read_text(path: Path, columns: Sequence[str] | None) -> Table:
     table = _parsed(path, text.layout(path))
-    table = table.rename_columns([name.strip().removeprefix('"').removesuffix('"') for name in table.column_names])
+    table = table.rename_columns([cleaned(name) for name in table.column_names])
     if all(tables.is_number(name) for name in table.column_names):
         warnings.warn(
             f"the first line of {path} holds only numbers and was taken for names; try adding a line of names", MixturaWarning, stacklevel=4
         )
     return _table(path, table.schema, table.num_rows, table.select, columns)
+
+
+def cleaned(name: str) -> str:
+    """A column's name as a text file's header means it: blanks after a comma keep quotes from being read as such."""
+    return name.strip().removeprefix('"').removesuffix('"')
 
 
 def _parsed(path: Path, layout: text.Layout) -> Any:
@@ -141,11 +146,11 @@ def _read_arrow(path: Path, columns: Sequence[str] | None) -> Table:
     from pyarrow import feather
 
     with pyarrow.memory_map(str(path)) as file:
-        table = pyarrow.ipc.open_stream(file).read_all() if _is_stream(file) else feather.read_table(file)
+        table = pyarrow.ipc.open_stream(file).read_all() if is_stream(file) else feather.read_table(file)
         return _table(path, table.schema, table.num_rows, table.select, columns)
 
 
-def _is_stream(file: Any) -> bool:
+def is_stream(file: Any) -> bool:
     """Whether this is an Arrow stream, which opens with no name as a file does."""
     opening = file.read(4)
     file.seek(0)
