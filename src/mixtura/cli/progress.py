@@ -86,7 +86,7 @@ class Pace:
             said = f"{(at.bytes - self.first.bytes) / seconds / MILLION:,.0f} MB/s"
         else:
             said = f"{_number(round(rate))} rows/s"
-        if at.n_rows is None or rate <= 0:
+        if at.n_rows is None or at.n_rows == at.rows or rate <= 0:
             return said
         minutes, left = divmod(round((at.n_rows - at.rows) / rate), 60)
         return f"{said}, {minutes}:{left:02d} left"
@@ -118,7 +118,7 @@ class OnBars(Display):
         """Rows of this pass; where their number is not known, the bar only moves."""
         now = time.monotonic()
         self.pace.note(at, now)
-        if now - self.drawn_rows < PAUSE:
+        if now - self.drawn_rows < PAUSE and (self.passing is None or at.rows != at.n_rows):
             return
         self.drawn_rows = now
         told: dict[str, Any] = {"completed": at.rows, "total": at.n_rows, "count": _count(at), "now": self.pace.speed(at, now)}
