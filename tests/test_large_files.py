@@ -36,16 +36,16 @@ NAMES = ["a", "b", "c"]
 OUTPUTS = [".csv", ".tsv", ".csv.gz", ".parquet", ".feather", ".npy"]
 GRID = ("--columns", "a,b,c", "--components", "2:3", "--family", "full,EEE", "--subsample", "2000", "--tol", "1e-5")
 
-WIDE_ROWS, WIDE_COLUMNS = 2_000_000, 40  # 640 MB in memory
+WIDE_ROWS, WIDE_COLUMNS = 1_600_000, 40  # 512 MB in memory
 ALLOWED = 300  # MB beyond what the command takes for a few rows: blocks in hand, columns decoded ahead, a row group to be written
 
 MEASURED = """
-import resource, sys
+import re, sys
 from mixtura.cli import main
 try:
     main()
-finally:
-    print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, file=sys.stderr)
+finally:  # getrusage would begin with the memory of the process that this one was forked from
+    print("peak", int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) / 1024, file=sys.stderr)
 """
 
 
@@ -88,7 +88,7 @@ def place(tmp_path_factory):
     feather.write_feather(pa.Table.from_pandas(data, preserve_index=False), folder / "rows.feather", chunksize=GROUP)
     data.to_csv(folder / "rows.csv", index=False)
     np.save(folder / "rows.npy", rows())
-    np.save(folder / "whole.npy", np.round(rows()).astype(np.int32))
+    np.save(folder / "whole.npy", np.round(100 * rows()).astype(np.int32))
     (folder / "parts").mkdir()
     for number, first in enumerate((0, 1_700, 4_000)):
         last = (1_700, 4_000, N)[number]
@@ -104,7 +104,7 @@ def mixture(place):
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory):
-    """A file of 90 MB whose rows take 640 MB, and the first few of them."""
+    """A file of 75 MB whose rows take 512 MB, and the first few of them."""
     folder = tmp_path_factory.mktemp("wide")
     generator, writer, n = np.random.default_rng(0), None, WIDE_ROWS // 8
     for _ in range(8):
@@ -326,7 +326,7 @@ def peak(*words):
     return float(re.findall(r"peak ([\d.]+)", told.stderr)[-1])
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak in kB")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak where Linux tells it")
 @pytest.mark.parametrize(
     "words",
     [
@@ -340,7 +340,7 @@ def test_memory_does_not_grow_with_the_rows(wide, tmp_path, words):
         peak(*(word.format(folder=wide, data=wide / name, out=tmp_path) for word in (*words, "--streamed")))
         for name in ("few.parquet", "wide.parquet")
     )
-    assert WIDE_ROWS * WIDE_COLUMNS * 8 / 2**20 > 2 * ALLOWED
+    assert WIDE_ROWS * WIDE_COLUMNS * 8 / 2**20 > 1.5 * ALLOWED
     assert all_rows - few < ALLOWED
 
 
@@ -358,9 +358,9 @@ def test_a_terminal_sees_the_rows_of_a_pass(wide, tmp_path):
     os.close(leader)
     assert process.returncode == 0
     text = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", drawn)
-    seen = [float(done) for done in re.findall(r"rows +[━╸╺ ]+ (\d\.\d\d)/2\.00 million", text)]
+    seen = [float(done) for done in re.findall(r"rows +[━╸╺ ]+ (\d\.\d\d)/1\.60 million", text)]
     assert len(seen) > 2 and seen == sorted(seen)
-    assert re.search(r"2\.00 million \d+ MB/s, 0:\d\d left", text)
+    assert re.search(r"1\.60 million \d+ MB/s, 0:\d\d left", text)
     assert max(len(line.rstrip()) for line in re.split(r"[\r\n]+", text)) <= 100
     assert "grid" not in text and "epochs" not in text
     assert "\x1b[?25h" in drawn  # the cursor is back
@@ -468,7 +468,7 @@ FILES = ("path", "text of a path", "pattern", "list", "folder")
 
 @pytest.mark.parametrize("given", GIVEN)
 def test_whatever_holds_rows_is_fitted_and_answered(place, given):
-    X = np.round(rows()) if "whole" in given else rows()[:, [2, 0, 1]] if "chosen" in given else rows()
+    X = np.round(100 * rows()) if "whole" in given else rows()[:, [2, 0, 1]] if "chosen" in given else rows()
     data = GIVEN[given](place)
     ours = data if given not in FILES else mixtura.open(data, NAMES)
     start = mixtura.start(X, 2, random_state=0)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from mixtura.errors import DataError
 from mixtura.sources import files, tables, text
 from mixtura.sources.datasets import BATCH, CSV_BLOCK, format_of
-from mixtura.sources.opening import found
+from mixtura.sources.opening import located
 
 
 class Opened(NamedTuple):
@@ -32,7 +32,7 @@ class Carried:
     """
 
     def __init__(self, data: Any, names: Sequence[str] | None):
-        self._filesystem, self._paths = found(data)
+        self._filesystem, self._paths = located(data)
         known = self._open(self._paths[0]).columns
         self.columns = tables.choose(known, [name for name in known if name not in files.UNNAMED] if names is None else names)
         self._batches = self._read()
