@@ -8,6 +8,7 @@ What is wrong with the rows is a result, not an exception: Spark would try it fo
 
 from __future__ import annotations
 
+import gc
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -170,6 +171,7 @@ class Summing:
     def __call__(self, sent: Iterator[Any]) -> Iterator[Partial]:
         """One for each partition that has rows."""
         task = loaded(self.task)
+        settle()
         for partition, numbered in groupby(self.unpacking(sent), lambda pair: pair[0]):
             yield _summed(partition, task, (block for _, block in numbered))
 
@@ -259,6 +261,12 @@ def _summed(partition: int, task: Callable[[Block], Any], blocks: Iterator[Block
 def loaded(task: bytes) -> Any:
     """The task that these bytes are, with all that it makes ready once: a worker meets it again in every partition."""
     return pickle.loads(task)  # noqa: S301  from the program that asked for it, as the function itself is
+
+
+@lru_cache(maxsize=1)
+def settle() -> None:
+    """Takes all that was imported out of the collector's sight, once: Spark's daemon collects garbage after every task, and would look it through."""
+    gc.freeze()
 
 
 def _partition() -> int:

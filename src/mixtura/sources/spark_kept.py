@@ -1,7 +1,7 @@
 """The packed blocks as Spark keeps them, and how functions get to them.
 
-    KeptRDD      sessions with a JVM of their own: bytes go to the Python workers and back as they are, with nothing to plan
-    KeptFrame    Spark Connect, which has no RDDs: the same blocks as a column of a DataFrame
+KeptRDD      sessions with a JVM of their own: bytes go to the Python workers and back as they are, with nothing to plan
+KeptFrame    Spark Connect, which has no RDDs: the same blocks as a column of a DataFrame
 """
 
 from __future__ import annotations
