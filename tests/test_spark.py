@@ -124,6 +124,15 @@ def test_sums_have_the_same_bits_wherever_they_are_added(frame: DataFrame, sessi
     other.close()
 
 
+def test_blocks_that_are_made_again_have_the_same_bits(frame: DataFrame) -> None:
+    """Also where one task makes those of several partitions, as it does for small ones."""
+    mixture = some_mixture(mixtura.families.FAMILIES["VVV"], 3, 3)
+    source = mixtura.open(frame, NAMES)
+    expected = bits(mixtura.sweep(mixture, source))
+    source._held.kept.rdd.unpersist(blocking=True)
+    assert bits(mixtura.sweep(mixture, source)) == expected
+
+
 def test_many_large_sums_are_added_where_they_are(session: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     mixture = some_mixture(mixtura.families.FAMILIES["VVV"], 3, 3)
     many = frame_of(session, ROWS).repartition(34)

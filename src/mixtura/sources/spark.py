@@ -148,7 +148,10 @@ class SparkSource(Source):
 
     @cached_property
     def _held(self) -> Held:
-        chosen = self._choice.expressions + ([] if self.weight is None else [spark_columns.weight_of(self.weight)])
+        from pyspark.sql import functions
+
+        weight = [] if self.weight is None else [spark_columns.weight_of(self.weight)]
+        chosen = [*self._choice.expressions, *weight, functions.spark_partition_id().alias("partition")]
         kind = KeptRDD if self._is_classic else KeptFrame
         with _translated("packing the rows"):
             kept = kind(self.data.select(*chosen), Packing(self._reading, self.weight is not None))
@@ -159,9 +162,10 @@ class SparkSource(Source):
         for count in counts:
             if count.failed:
                 count.opened()
-        lengths = np.array([count.rows for count in counts], np.int64)
-        if not lengths.any():
+        if not counts:
             raise DataError("no rows: got an empty DataFrame, expected at least one row; try other data")
+        lengths = np.zeros(max(kept.n_partitions or 0, counts[-1].partition + 1), np.int64)
+        lengths[[count.partition for count in counts]] = [count.rows for count in counts]
         n_bytes = int(lengths.sum()) * (self.D * self.dtype.itemsize + 8 * (self.weight is not None))
         return Held(kept, lengths, np.cumsum(lengths) - lengths, n_bytes)
 

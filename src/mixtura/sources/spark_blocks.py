@@ -64,44 +64,45 @@ def place(partition: int, row: int) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Packing:
-    """Arrow batches of numbers become blocks, each an Arrow batch of one entry; a partition without rows becomes one block without rows."""
+    """Arrow batches of numbers, weights and their partition's number become blocks, each an Arrow batch of one entry.
+
+    The partition's number comes with the rows: a task may go through several, and its own context would give all of them one number.
+    """
 
     reading: Reading
     weighted: bool
 
     def __call__(self, batches: Iterator[Any]) -> Iterator[Any]:
         """Blocks of equal length, but for the last of a partition."""
-        partition = _partition()
-        try:
-            for first, rows, weights in self._tables(partition, batches):
-                yield _packed(partition, first, len(rows), weights, rows)
-        except DataError as error:
-            yield _packed(partition, 0, FAILED, np.empty(0), np.frombuffer(pickle.dumps(error), np.uint8))
-
-    def _tables(self, partition: int, batches: Iterator[Any]) -> Iterator[tuple[int, NDArray[Any], NDArray[np.float64]]]:
+        partition, first, held = 0, 0, 0
         D, dtype = len(self.reading.columns), self.reading.dtype
         most = max(LEAST, min(MOST, BLOCK_BYTES // (D * dtype.itemsize)))
         rows, weights = np.empty((most, D), dtype), np.empty(most if self.weighted else 0)
-        first, held = 0, 0
         for batch in batches:
             start = 0
             while start < batch.num_rows:
                 count = min(batch.num_rows - start, most - held)
-                self._fill(batch.slice(start, count), rows[held : held + count], weights[held : held + count], partition, first + held)
+                part, partition = batch.slice(start, count), batch.column(batch.num_columns - 1)[0].as_py()
+                try:
+                    self._fill(part, rows[held : held + count], weights[held : held + count], partition, first + held)
+                except DataError as error:
+                    yield _packed(partition, first, FAILED, np.empty(0), np.frombuffer(pickle.dumps(error), np.uint8))
+                    return
                 start, held = start + count, held + count
                 if held == most:
-                    yield first, rows, weights
+                    yield _packed(partition, first, held, weights, rows)
                     first, held = first + held, 0
-        if held or not first:
-            yield first, rows[:held], weights[:held]
+        if held:
+            yield _packed(partition, first, held, weights[:held], rows[:held])
 
     def _fill(self, batch: Any, rows: NDArray[Any], weights: NDArray[np.float64], partition: int, first: int) -> None:
-        values = batch.columns[:-1] if self.weighted else batch.columns
+        *values, _ = batch.columns
+        numbers = values.pop() if self.weighted else None
         if (wrong := self.reading.fill(values, rows)) is not None:
             raise self.reading.other_width(len(values[0][wrong]), place(partition, first + wrong))
-        if not self.weighted:
+        if numbers is None:
             return
-        weights[:] = batch.columns[-1].to_numpy(zero_copy_only=False)
+        weights[:] = numbers.to_numpy(zero_copy_only=False)
         if (bad := np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))).size:
             raise DataError(
                 f"a weight is not usable: got {weights[bad[0]]} in {place(partition, first + int(bad[0]))}, expected a finite number >= 0; "
@@ -119,10 +120,8 @@ class Unpacking:
     starts: NDArray[np.int64]
 
     def __call__(self, sent: Iterator[Any]) -> Iterator[tuple[int, Block]]:
-        """Those that hold rows, each after the number of its partition."""
+        """Each after the number of its partition."""
         for packed in map(Packed.of, sent):
-            if packed.length == 0:
-                continue
             count = packed.length if self.weighted else 0
             rows = np.frombuffer(packed.bytes, self.dtype, packed.length * self.D, offset=8 * count).reshape(-1, self.D)
             weights = np.frombuffer(packed.bytes, np.float64, count) if self.weighted else None
@@ -150,7 +149,7 @@ class Counting:
     """Bytes of blocks become partials that count the rows of each partition, or say why they could not be packed."""
 
     def __call__(self, sent: Iterator[Any]) -> Iterator[Partial]:
-        """One for each partition, those without rows among them."""
+        """One for each partition that has rows."""
         for partition, blocks in groupby(map(Packed.of, sent), lambda packed: packed.partition):
             rows, error = 0, None
             for packed in blocks:

@@ -29,6 +29,11 @@ class Kept(ABC):
     def place(self) -> str:
         """Where it works, in words."""
 
+    @property
+    @abstractmethod
+    def n_partitions(self) -> int | None:
+        """How many partitions, those without rows among them, where that is known."""
+
     @abstractmethod
     def partials(self, function: Working, n_bytes: int | None = None, size: int | None = None) -> list[Partial]:
         """What the function makes of all blocks; of `n_bytes` bytes, where that is known. Those of `size` partitions are added where they are."""
@@ -64,12 +69,17 @@ class KeptRDD(Kept):
         """The master."""
         return str(self.context.master)
 
+    @property
+    def n_partitions(self) -> int:
+        """As the RDD says."""
+        return int(self.rdd.getNumPartitions())
+
     def partials(self, function: Working, n_bytes: int | None = None, size: int | None = None) -> list[Partial]:
         """With several partitions to a task where they are small."""
         rdd = self.rdd if n_bytes is None else self.rdd.coalesce(max(self.context.defaultParallelism, -(-n_bytes // TASK_BYTES)))
         partials = rdd.mapPartitions(function)
         if size is not None:
-            groups = -(-self.rdd.getNumPartitions() // size)
+            groups = -(-self.n_partitions // size)
             keyed = partials.keyBy(Group(size)).groupByKey(groups)
             partials = keyed.mapPartitions(Regrouped(Adding(size)))
         found: list[Partial] = partials.collect()
@@ -116,6 +126,10 @@ class KeptFrame(Kept):
     def place(self) -> str:
         """Nothing more is known."""
         return "Connect"
+
+    @property
+    def n_partitions(self) -> None:
+        """Only those with rows are seen."""
 
     def partials(self, function: Working, n_bytes: int | None = None, size: int | None = None) -> list[Partial]:
         """A task for each partition."""
