@@ -8,6 +8,7 @@ What is wrong with the rows is a result, not an exception: Spark would try it fo
 
 from __future__ import annotations
 
+import functools
 import gc
 import pickle
 from collections.abc import Callable, Iterator
@@ -222,7 +223,7 @@ class Asking:
             rows = np.empty((len(batch), len(self.reading.columns)), self.reading.dtype)
             if (wrong := self.reading.fill(batch.flatten(), rows)) is not None:
                 raise self.reading.other_width(len(batch.flatten()[0][wrong]), place(partition, start + wrong))
-            block = require_finite(Block(0, rows, None), self.reading.columns, lambda row, start=start: place(partition, start + row))
+            block = require_finite(Block(start, rows, None), self.reading.columns, functools.partial(place, partition))
             yield _arrow(question(block))
             start += len(rows)
 
