@@ -33,8 +33,6 @@ from mixtura.families import Family
 from mixtura.sources import spark as on_spark
 from mixtura.sources.tasks import Block
 
-pytestmark = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
-
 NAMES = ["a", "b", "c"]
 ROWS = overlapping(3000, 3, 3, seed=1)
 WEIGHTS = np.arange(3000) % 4 + 0.5 * (np.arange(3000) % 2)  # zeros among them
