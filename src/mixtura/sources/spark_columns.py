@@ -177,8 +177,8 @@ def _require_number(field: Any) -> None:
 
 def require_frame(data: Any) -> Any:
     """A DataFrame of Spark, also that beneath one of pandas-on-Spark. Raises ParameterError for all else, and DataError for a stream."""
-    frame = data.to_spark() if hasattr(data, "to_spark") else data
-    if not hasattr(frame, "mapInArrow"):
+    frame = data.to_spark() if hasattr(type(data), "to_spark") else data
+    if not hasattr(type(frame), "mapInArrow"):
         raise ParameterError(f"rows on Spark are a DataFrame: got {type(data).__name__}, expected pyspark.sql.DataFrame; try rdd.toDF()")
     if frame.isStreaming:
         raise DataError("the rows never end: got a streaming DataFrame, expected one that can be read again; try foreachBatch")
