@@ -73,7 +73,6 @@ def _shell(code: str) -> str:
     return re.sub(r" +$", "", done.stdout, flags=re.MULTILINE)
 
 
-@pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_page_runs_and_prints_what_it_shows(path: Path, tmp_path: Path) -> None:
     for block, printed in run_page(path, tmp_path):
