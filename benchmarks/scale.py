@@ -5,9 +5,10 @@
 2. The sweep of that file against the sweep of the same rows in memory, in turns, two threads each; the file has just been read, so that the
    disk is not what is measured but decoding, which shares the cores with the sweep.
 3. Rows per second of one sweep (d=8, K=16) over an array, Parquet, CSV, Dask with two workers of one thread, Spark with local[2].
-4. Spark MLlib's GaussianMixture beside ours in the same session (`benchmarks.spark`).
+4. What docs/scaling.md says of a sweep, against one and two Dask workers: time per row, time for no rows, bytes that travel.
+5. Spark MLlib's GaussianMixture beside ours in the same session (`benchmarks.spark`).
 
-`--rows N` for another size, `--folder PLACE` for a disk with room, `--only fit,sweep,table,spark` for some parts.
+`--rows N` for another size, `--folder PLACE` for a disk with room, `--only fit,sweep,table,model,spark` for some parts.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ ROWS = 62_000_000  # of 64 bytes: 4 GB
 WRITTEN = 1_000_000  # rows written at a time
 ROUNDS = 5
 SMALLER = {"CSV": 2_000_000, "Dask, 2 workers": 8_000_000, "Spark, local[2]": 8_000_000}  # rows where the whole would take too long
-PARTS = ("fit", "sweep", "table", "spark")
+PARTS = ("fit", "sweep", "table", "model", "spark")
 
 
 def make(path: Path, rows: int) -> None:
@@ -135,7 +136,7 @@ def _on_dask(rows: np.ndarray, line: Any) -> None:
     import dask.array
     from distributed import Client, LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster):
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster):
         line("Dask, 2 workers", mixtura.open(dask.array.from_array(rows, chunks=(len(rows) // 8, D))))
 
 
@@ -150,6 +151,38 @@ def _on_spark(rows: np.ndarray, folder: Path, line: Any) -> None:
     with session() as spark:
         line("Spark, local[2]", mixtura.open(spark.read.parquet(str(path)).repartition(8)))
     path.unlink()
+
+
+def modelled() -> list[str]:
+    """Sweeps on one and on two workers, of many rows and of next to none, and what the model makes of the two threads of one process."""
+    import pickle
+
+    import dask.array
+    from distributed import Client, LocalCluster
+
+    from mixtura.sources import Swept
+
+    rows = np.concatenate([shuffled(WRITTEN, number) for number in range(4)])
+    start = beginning(shuffled(50_000, 0))
+    threads = {jobs: swept(mixtura.open(rows, n_jobs=jobs), start) for jobs in (1, 2)}
+    core = {jobs: statistics.median(turn() for _ in range(ROUNDS)) / len(rows) for jobs, turn in threads.items()}
+    array = mixtura.open(rows)
+    task = Swept(start.gaussians, array.frame(False), array.dtype, (start.family.moment, False))
+    lines = [
+        f"threads: {1e9 * core[1]:.1f} ns per row on one, {1e9 * core[2]:.1f} on two",
+        f"travels: task {len(pickle.dumps(task)):,} bytes, table {len(pickle.dumps(task.plan.sweep(rows[:1000], None))):,} bytes",
+    ]
+    for workers in (1, 2):
+        with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster):
+            for few, partitions in ((False, 16), (True, 16), (True, 64)):
+                cut = rows[: 100 * partitions] if few else rows
+                turn = swept(mixtura.open(dask.array.from_array(cut, chunks=(len(cut) // partitions, D))), start)
+                seconds = statistics.median(turn() for _ in range(3 * ROUNDS if few else ROUNDS))
+                lines.append(
+                    f"Dask, {workers} worker{'s' * (workers > 1)}, {partitions} partitions, {len(cut):,} rows: {1e3 * seconds:.0f} ms a sweep"
+                )
+                tell(lines[-1])
+    return lines
 
 
 def main() -> None:
@@ -176,6 +209,8 @@ def main() -> None:
             print(compared(path), flush=True)
         if "table" in parts:
             print("\n".join(table(folder, path)), flush=True)
+    if "model" in parts:
+        print("\n".join(modelled()), flush=True)
     if "spark" in parts:
         from benchmarks import spark
 

@@ -36,7 +36,7 @@ PREDICT = "predict good.safetensors x.csv --output out.csv"
 CASES = {  # what is typed, what stands in x.csv, what the line names
     # the file
     "missing file": (FIT, None, "cannot read x.csv: there is no such file"),
-    "a directory": ("fit folder.csv --output out", None, "cannot read folder.csv: got a directory"),
+    "a directory": ("fit folder.csv --output out", None, "cannot read folder.csv: got a folder without data files"),
     "unknown suffix": ("fit x.xlsx --output out", None, "cannot read x.xlsx: got suffix '.xlsx', expected one of .csv"),
     "empty file": (FIT, "", "cannot read x.csv: got an empty file"),
     "header only": (FIT, "a,b\n", "x.csv has no rows: got only the columns 'a', 'b'"),

@@ -8,8 +8,7 @@ It answers by itself; no estimator is needed. Fitting is elsewhere (`rules`, `fi
 from __future__ import annotations
 
 import sys
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +25,7 @@ from mixtura.frame import Frame
 from mixtura.kernels import Analysers, Answers, AnyGaussians, Gaussians
 from mixtura.moments import MATRIX, Array
 from mixtura.randomness import generator_of
-from mixtura.sources import Asked, Block, Classified, Scored, Source
+from mixtura.sources import Asked, AskedAtOnce, Classified, Scored, Source
 from mixtura.sources import open as open_source
 
 ROUNDING = 1e-6  # weights may miss a sum of 1 by this much before they are called wrong
@@ -193,16 +192,29 @@ class Mixture:
         `gaussians` are what rows are weighed with, where a rule expects others than the mixture's own (rules.Variational).
         """
         source = self.source(X)
-        plan = (self.gaussians if gaussians is None else gaussians).plan(self.frame, source.dtype, densities=density)
+        wanted = {"component": component, "probability": density, "log_density": density, "posterior": posterior}
+        names = [name for name, asked in wanted.items() if asked]
         answers = Answers.room(source.n_rows, self.K, source.dtype, component, density, posterior)
-
-        def fill(block: Block) -> NDArray[Any]:
-            part = answers.part(block.start, block.start + len(block.rows))
-            plan.answers(block.rows, part)
-            return part.component
-
-        deque(source.map(fill), maxlen=0)  # run to the end
+        start = 0
+        for records in self.records(source, *names, gaussians=gaussians):
+            for name in names:
+                getattr(answers, name)[start : start + len(records)] = records[name]
+            start += len(records)
         return answers
+
+    def records(self, X: Any, *names: str, gaussians: AnyGaussians | None = None) -> Iterator[NDArray[Any]]:
+        """Several answers for each row from one pass: `names` are some of component, probability, log_density and posterior.
+
+        They come block by block, in row order: arrays (n,) of records, with a field for each name. So rows that do not fit in memory can be
+        answered. `gaussians` as in `answers`.
+
+        >>> import mixtura
+        >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+        >>> next(mixture.records([[0.5], [-2.0]], "component", "log_density"))["component"]
+        array([1, 0])
+        """
+        source = self.source(X)
+        return source.map(AskedAtOnce(self.gaussians if gaussians is None else gaussians, self.frame, source.dtype, names))
 
     def classification(self, X: Any, sample_weight: ArrayLike | None = None) -> Classification:
         """How surely the rows of X (N, D), weighted by `sample_weight` (N,), are told apart: one pass, of which nothing of size N x K is kept.

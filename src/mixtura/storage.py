@@ -6,7 +6,8 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,21 +84,38 @@ def replace_file(path: str | Path, fill: Callable[[Path], object]) -> None:
 
     Raises FileError for whatever the operating system refuses.
     """
+    with replacing(path) as place, _refusals(path):
+        fill(place)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its name when the block ends; where it raises, nothing is left and `path` is as it was.
+
+    Raises FileError where the operating system refuses the file or its name.
+    """
     path = Path(path)
-    try:
+    with _refusals(path):
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror or error}; try another output") from None
     os.close(handle)
     place = Path(name)
     try:
-        fill(place)
-        place.chmod(0o666 & ~_umask())
-        place.replace(path)
-    except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror or error}; try another output") from None
+        yield place
+        with _refusals(path):
+            place.chmod(0o666 & ~_umask())
+            place.replace(path)
     finally:
         place.unlink(missing_ok=True)
+
+
+@contextmanager
+def _refusals(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except FileError:
+        raise
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror or error}; try another output") from None
 
 
 def _umask() -> int:

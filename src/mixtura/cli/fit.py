@@ -12,7 +12,7 @@ from mixtura.cli.searching import Search, end, figures, searches
 
 if TYPE_CHECKING:
     from mixtura.selection import Selection
-    from mixtura.sources.files import Table
+    from mixtura.sources import Source
 
 
 CHECKPOINT = "Folder in which the fit is kept on its way, made where missing."
@@ -47,26 +47,27 @@ def fit(
     models.require_writable(output)
     assert resume is None  # which would have become the words that the checkpoint knows
     kept = {} if checkpoint is None else {"checkpoint": Noted(checkpoint, note(context)), "checkpoint_every": checkpoint_every}
-    table, selection = search.run(not quiet, **kept)
-    summary = search.summary(table, selection)
+    source, selection = search.run(not quiet, **kept)
+    summary = search.summary(source, selection)
     best = selection.ranking[0].mixture
     assert best is not None  # select raises where nothing can be fitted
-    models.save(output, best, _metadata(search, table, selection), summary)
+    models.save(output, best, _metadata(search, source, selection), summary)
     if json:
         print(storage.as_json(summary))
     elif not quiet:
-        screen.show_fit(table, selection, output)
+        screen.show_fit(source, selection, output)
     end(selection)
 
 
-def _metadata(search: Search, table: Table, selection: Selection) -> dict[str, Any]:
+def _metadata(search: Search, source: Source, selection: Selection) -> dict[str, Any]:
     """What the model file says beside the mixture."""
     from mixtura.cli import models
 
     best = selection.ranking[0]
     return {
-        "columns": table.columns,
-        "n_rows": len(table.rows),
+        "columns": source.columns,
+        "n_rows": source.n_rows,
+        "data": {name: fact for name, fact in search.facts(source).items() if name in ("path", "weight", "source", "engine")},
         "criterion": selection.criterion,
         **figures(best, selection),
         "history": best.history,

@@ -2,7 +2,7 @@
 
 --components 3 | 1:9 | 2,4,6     the numbers
 --family full | VVV,EEE | auto   names, or a group of them
---columns a,b | "a, b",c         names; quotes keep a comma inside one
+--columns, --keep a,b | "a, b",c names; quotes keep a comma inside one
 --subsample 50000 | all          a number, or None
 """
 

@@ -2,44 +2,75 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mixtura.errors import DataError, ModelFileError
+from mixtura.cli import options
+from mixtura.cli.searching import DATA, IN_MEMORY
+from mixtura.errors import DataError, ModelFileError, ParameterError
 
 if TYPE_CHECKING:
     from mixtura.cli.models import Model
-    from mixtura.sources.files import Table
+    from mixtura.sources import Source
+    from mixtura.sources.carried import Carried
+
+ANSWERS = ("component", "probability", "log_density")
 
 
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or the folder that fit wrote.", show_default=False)],
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Rows to apply it to, with the columns it was fitted on.", show_default=False)],
+    data: Annotated[str, typer.Argument(metavar="DATA", help=f"Rows to apply it to, with the columns it was fitted on. {DATA}", show_default=False)],
     output: Annotated[Path, typer.Option(help="Where the answers go: CSV, Parquet, Feather or NPY by suffix.", show_default=False)],
+    keep: Annotated[str | None, typer.Option(metavar="a,b", help="Columns of DATA that go beside the answers; or all.", show_default=False)] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Processors to use; all of them where not given.", show_default=False)] = None,
+    in_memory: Annotated[bool | None, typer.Option("--in-memory/--streamed", help=IN_MEMORY, show_default=False)] = None,
 ) -> None:
     """Tell each row's component, its probability and the log density.
 
     Components are numbered from 0, as in the tables of fit and show. The log
     density is in nats; low ones are rows unlike those the model was fitted on.
     """
-    from mixtura.cli import models, screen
-    from mixtura.sources import ArraySource, files
+    from mixtura.cli import models, progress, screen
+    from mixtura.sources import Passed, writing
 
-    files.writer_of(output)
+    writing.writer_of(output)
     known = models.load(model)
-    table = _rows(known, data)
-    answers = known.mixture.answers(ArraySource(table.rows, columns=table.columns), component=True, density=True)
-    files.write(output, {"component": answers.component, "probability": answers.probability, "log_density": answers.log_density})
-    screen.say(f"{len(answers.component):,} rows written to {output}: component, probability, log_density")
+    source = _rows(known, data, in_memory, threads)
+    kept = None if keep is None else _kept(data, keep)
+    n_rows = 0
+    blocks: Any = known.mixture.records(source, *ANSWERS)
+    with progress.passes(source) as tell, writing.writing(output) as add, closing(blocks):
+        for records in blocks:
+            beside = {} if kept is None else kept.take(len(records))
+            add({**beside, **{name: records[name] for name in ANSWERS}})
+            n_rows += len(records)
+            if source.watch is None:
+                tell(Passed(n_rows, source.n_rows, None, None))
+    beside_them = f", beside {screen.listing(kept.columns)}" if kept else ""
+    screen.say(f"{n_rows:,} rows written to {output}: {', '.join(ANSWERS)}{beside_them}")
 
 
-def _rows(model: Model, data: Path) -> Table:
+def _rows(model: Model, data: str, in_memory: bool | None, threads: int | None) -> Source:
     """The columns of the model, taken by name. Raises ModelFileError where the data lack them or they do not hold numbers."""
-    from mixtura.sources import files
+    from mixtura.sources import open as open_source
 
     try:
-        return files.read(data, model.columns)
+        return open_source(data, model.columns, in_memory=in_memory, n_jobs=threads)
     except DataError as error:
         raise ModelFileError(f"{model.path} does not fit {data}: {error}") from None
+
+
+def _kept(data: str, keep: str) -> Carried:
+    """The columns to keep. Raises ParameterError where one has the name of an answer."""
+    from mixtura.sources.carried import Carried
+
+    kept = Carried(data, None if keep == "all" else options.names(keep))
+    if taken := [name for name in kept.columns if name in ANSWERS]:
+        raise ParameterError(
+            f"column {taken[0]!r} would be there twice: got it among those to keep, expected other names than {', '.join(ANSWERS)}; "
+            "try naming the columns to keep"
+        )
+    return kept

@@ -16,6 +16,7 @@ from mixtura.cli.heat import heat_maps, legend, shades_for
 from mixtura.cli.models import MODEL, SUMMARY
 from mixtura.selection.criteria import TITLES
 from mixtura.selection.figures import FIGURES, WORDS, figure, wanted
+from mixtura.sources import ArraySource
 
 if TYPE_CHECKING:
     from mixtura.cli.models import Model
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from mixtura.mixture import Mixture
     from mixtura.moments import Array
     from mixtura.selection import Candidate, Selection
-    from mixtura.sources import files
+    from mixtura.sources import Source
 
 WIDE = 120  # characters of a line where the output is no terminal
 WIDEST = 1_000  # characters of any table
@@ -52,22 +53,22 @@ def say(line: str = "") -> None:
     _console().print(line, soft_wrap=True)
 
 
-def show_fit(table: files.Table, selection: Selection, output: Path) -> None:
+def show_fit(source: Source, selection: Selection, output: Path) -> None:
     """The data used, the ranked candidates, the chosen mixture, and where it is."""
     mixture = selection.ranking[0].mixture
     assert mixture is not None
-    _show_data(table)
+    _show_data(source)
     say(f"\n{_ranking(selection)}\n")
     _show_candidates(selection)
     say(f"\n{_title(mixture)}")
-    _show_mixture(mixture, table.columns, TALL)
+    _show_mixture(mixture, source.columns, TALL)
     say(f"\nwritten to {output}: {MODEL}, {SUMMARY}")
 
 
-def show_selection(table: files.Table, selection: Selection, output: Path | None) -> None:
+def show_selection(source: Source, selection: Selection, output: Path | None) -> None:
     """The data used, the map of the grid, the ranked candidates, and where they are written."""
     console = _console()
-    _show_data(table)
+    _show_data(source)
     shades = shades_for(console)
     say(f"\n{legend(selection, shades)}")
     for one in heat_maps(selection, console.width, shades):
@@ -79,10 +80,12 @@ def show_selection(table: files.Table, selection: Selection, output: Path | None
         say(f"\nwritten to {output}")
 
 
-def _show_data(table: files.Table) -> None:
-    say(f"{len(table.rows):,} rows, {_several(len(table.columns), 'column')}: {_listing(table.columns)}")
-    if table.skipped:
-        say(f"skipped, not numeric: {_listing(table.skipped)}")
+def _show_data(source: Source) -> None:
+    say(f"{source.n_rows:,} rows, {_several(source.D, 'column')}: {listing(source.columns)}")
+    if source.skipped:
+        say(f"skipped, not numeric: {listing(source.skipped)}")
+    if not isinstance(source, ArraySource):
+        say(f"{source.origin} by {source.engine}")
 
 
 def show_model(model: Model) -> None:
@@ -94,9 +97,9 @@ def show_model(model: Model) -> None:
     _show_mixture(model.mixture, model.names, model.mixture.D)
 
 
-def show_tests(table: files.Table, tests: SequentialTest) -> None:
+def show_tests(source: Source, tests: SequentialTest) -> None:
     """The data used, each test in a line, and how many components they leave."""
-    _show_data(table)
+    _show_data(source)
     lines = _table()
     for name in TESTED:
         lines.add_column(name, justify="left" if name == "decision" else "right")
@@ -210,7 +213,8 @@ def _several(number: int, what: str) -> str:
     return f"{number:,} {what}{'s' * (number != 1)}"
 
 
-def _listing(names: Sequence[str]) -> str:
+def listing(names: Sequence[str]) -> str:
+    """Names in one line, the first few of many."""
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(name or "(no name)" for name in names[:LISTED]) + more
 

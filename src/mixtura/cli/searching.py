@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,39 +15,57 @@ from mixtura.cli import options
 
 if TYPE_CHECKING:
     from mixtura.selection import Candidate, Selection
-    from mixtura.sources.files import Table
+    from mixtura.sources import Source
 
 INTERRUPTED = 130  # the exit code
+DATA = "CSV (any delimiter), Parquet, Feather or NPY: a file, a folder, a pattern or a URL."
+IN_MEMORY = "Read rows once and hold them, or read them anew in every pass; where not given, up to 128 MB are held."
 
 
 @dataclass(frozen=True)
 class Search:
-    """The search that was asked for: the file, its columns (None takes the numeric ones), threads, and the other arguments of `mixtura.select`."""
+    """The search that was asked for: the data, their columns (None takes the numeric ones), the column of weights, whether rows are to be held in
+    memory (None decides by size), threads, and the other arguments of `mixtura.select`.
+    """
 
-    data: Path
+    data: str
     columns: str | None
+    weight: str | None
+    in_memory: bool | None
     threads: int | None
     settings: dict[str, Any]
 
-    def run(self, shown: bool, **kept: Any) -> tuple[Table, Selection]:
-        """The rows of the file, and what was selected for them, with progress told where it is to be `shown`; `kept` says where to keep it."""
-        from mixtura.cli.progress import progress
+    def run(self, shown: bool, **kept: Any) -> tuple[Source, Selection]:
+        """The rows, and what was selected for them, with progress told where it is to be `shown`; `kept` says where to keep it."""
+        from mixtura.cli.progress import progress, watch
         from mixtura.selection import select
-        from mixtura.sources import ArraySource, files
+        from mixtura.sources import open as open_source
 
-        table = files.read(self.data, None if self.columns is None else options.names(self.columns))
+        columns = None if self.columns is None else options.names(self.columns)
+        source = open_source(self.data, columns, self.weight, in_memory=self.in_memory, n_jobs=self.threads)
         with progress(self.settings["max_iter"], shown) as on_progress:
-            return table, select(
-                ArraySource(table.rows, columns=table.columns, n_jobs=self.threads), **self.settings, on_progress=on_progress, **kept
-            )
+            watch(source, on_progress)
+            return source, select(source, **self.settings, on_progress=on_progress, **kept)
 
-    def summary(self, table: Table, selection: Selection) -> dict[str, Any]:
+    def facts(self, source: Source) -> dict[str, Any]:
+        """What is written of the data."""
+        return {
+            "path": self.data,
+            "n_rows": source.n_rows,
+            "columns": source.columns,
+            "skipped": source.skipped,
+            "weight": self.weight,
+            "source": source.origin,
+            "engine": engine(source),
+        }
+
+    def summary(self, source: Source, selection: Selection) -> dict[str, Any]:
         """The data, the candidates ranked, settings and versions; nothing that differs from run to run."""
         from mixtura.cli import models
 
         candidates = [figures(one, selection) for one in selection.ranking]
         return {
-            "data": {"path": str(self.data), "n_rows": len(table.rows), "columns": table.columns, "skipped": table.skipped},
+            "data": self.facts(source),
             "criterion": selection.criterion,
             "interrupted": selection.interrupted,
             "best": candidates[0],
@@ -58,8 +76,9 @@ class Search:
 
 
 def asked(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Rows to fit: CSV (any delimiter), Parquet, Feather or NPY.", show_default=False)],
+    data: Annotated[str, typer.Argument(metavar="DATA", help=f"Rows to fit: {DATA}", show_default=False)],
     columns: Annotated[str | None, typer.Option(help="Columns to fit, as a,b,c; all numeric ones where not given.", show_default=False)] = None,
+    weight: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that says how often a row counts.", show_default=False)] = None,
     components: Annotated[str, typer.Option(help="Numbers of components to try: 3, 1:9 or 2,4,6.")] = "1:9",
     family: Annotated[str, typer.Option(help="Covariance families to try, as full,diag or mclust's VVV,VVI; auto or all is 14, usual six.")] = "auto",
     criterion: Annotated[str, typer.Option(help="What ranks the candidates: bic, icl, aic or held_out.")] = "bic",
@@ -71,6 +90,7 @@ def asked(
     max_iter: Annotated[int, typer.Option(min=1, help="Stop a fit after this many epochs.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Where chance begins: the same seed gives the same model.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Processors to use; all of them where not given.", show_default=False)] = None,
+    in_memory: Annotated[bool | None, typer.Option("--in-memory/--streamed", help=IN_MEMORY, show_default=False)] = None,
 ) -> Search:
     """The search that the shared options ask for. Raises ParameterError for one that makes no sense."""
     settings = {
@@ -85,7 +105,7 @@ def asked(
         "max_iter": max_iter,
         "random_state": seed,
     }
-    return Search(data, columns, threads, settings)
+    return Search(data, columns, weight, in_memory, threads, settings)
 
 
 def searches(command: Callable[..., None]) -> Callable[..., None]:
@@ -102,6 +122,11 @@ def searches(command: Callable[..., None]) -> Callable[..., None]:
     with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     with_options.__annotations__ = {one.name: one.annotation for one in parameters}
     return with_options
+
+
+def engine(source: Source) -> str:
+    """What works on the rows, but for how many threads, which changes no bit of the result and is not written."""
+    return re.sub(r"^\d+ threads?", "threads", source.engine)
 
 
 def figures(one: Candidate, selection: Selection) -> dict[str, Any]:

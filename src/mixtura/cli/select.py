@@ -35,8 +35,8 @@ def select(
 
     if output is not None:
         _require_place(output)
-    table, selection = search.run(shown=not quiet)
-    summary = search.summary(table, selection)
+    source, selection = search.run(shown=not quiet)
+    summary = search.summary(source, selection)
     if output is not None and output.suffix.lower() == ".json":
         storage.write_json(output, summary)
     elif output is not None:
@@ -44,7 +44,7 @@ def select(
     if json:
         print(storage.as_json(summary))
     elif not quiet:
-        screen.show_selection(table, selection, output)
+        screen.show_selection(source, selection, output)
     end(selection)
 
 

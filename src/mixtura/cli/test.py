@@ -6,10 +6,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from mixtura.cli.searching import DATA
 
 if TYPE_CHECKING:
     from mixtura.likelihood_ratio import BootstrapProgress
@@ -19,7 +20,7 @@ PATIENCE = 10.0  # seconds between two plain lines of one test
 
 
 def test(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Rows to test: CSV (any delimiter), Parquet, Feather or NPY.", show_default=False)],
+    data: Annotated[str, typer.Argument(metavar="DATA", help=f"Rows to test: {DATA}", show_default=False)],
     columns: Annotated[str | None, typer.Option(help="Columns to use, as a,b,c; all numeric ones where not given.", show_default=False)] = None,
     components: Annotated[str, typer.Option(help="Successive numbers K to test against K + 1: 1:9, or 2 alone.")] = "1:9",
     family: Annotated[str, typer.Option(help="Covariance family, as full or mclust's VVV.")] = "full",
@@ -29,6 +30,7 @@ def test(
     max_iter: Annotated[int, typer.Option(min=1, help="Stop a fit after this many steps.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Where chance begins: the same seed gives the same p-values.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Processors to use; all of them where not given.", show_default=False)] = None,
+    in_memory: Annotated[bool, typer.Option("--in-memory", help="Hold the rows in memory, however many they are.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress, and print the number of components alone.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, the replicates' statistics too, and no table.")] = False,
 ) -> None:
@@ -41,22 +43,21 @@ def test(
     from mixtura import storage
     from mixtura.cli import models, options, screen
     from mixtura.likelihood_ratio import likelihood_ratio_test
-    from mixtura.sources import ArraySource, files
+    from mixtura.sources import open as open_source
 
     counts = options.components(components)
-    table = files.read(data, None if columns is None else options.names(columns))
-    source = ArraySource(table.rows, columns=table.columns, n_jobs=threads)
+    source = open_source(data, None if columns is None else options.names(columns), in_memory=in_memory or None, n_jobs=threads)
     choices: dict[str, Any] = {"n_bootstrap": replicates, "alpha": alpha, "tol": tol, "max_iter": max_iter, "random_state": seed}
     with _progress(shown=not quiet) as tell:
         tests = likelihood_ratio_test(source, counts, family, **choices, n_jobs=threads, on_progress=tell)
     if json:
-        where = {"path": str(data), "n_rows": len(table.rows), "columns": table.columns, "skipped": table.skipped}
+        where = {"path": data, "n_rows": source.n_rows, "columns": source.columns, "skipped": source.skipped, "source": source.origin}
         settings = {"n_components": counts, "family": family, **choices}
         print(storage.as_json({"data": where, **tests.to_dict(), "settings": settings, "versions": models.versions()}))
     elif quiet:
         print(tests.components)
     else:
-        screen.show_tests(table, tests)
+        screen.show_tests(source, tests)
     if tests.interrupted:
         raise typer.Exit(INTERRUPTED)
 

@@ -100,9 +100,9 @@ def likelihood_ratio_test(
 
     There is no sample_weight: a weight says how often a row counts, and replicates have rows that count once.
 
-    Raises DataError for fewer than (K + 1)(D + 1) rows, or K + 1 distinct ones, for columns that hold one value and for weighted rows;
-    ParameterError for arguments that make no sense, among them an `n_bootstrap` with which no p-value could be as small as `alpha`. Warns
-    ConvergenceWarning where a fit to the data used up `max_iter`.
+    Raises DataError for fewer than (K + 1)(D + 1) rows, or K + 1 distinct ones, for columns that hold one value, for weighted rows and for rows
+    that are not in memory; ParameterError for arguments that make no sense, among them an `n_bootstrap` with which no p-value could be as small
+    as `alpha`. Warns ConvergenceWarning where a fit to the data used up `max_iter`.
 
     >>> import numpy as np, mixtura
     >>> X = np.random.default_rng(0).normal(size=(200, 1)) + np.repeat([[-2.0], [2.0]], 100, axis=0)
@@ -192,9 +192,15 @@ class _Series:
 
 
 def _precise(source: Source) -> Source:
-    """The rows in float64: of float32 ones sums are too coarse for the difference of two. Weights of 1 are none."""
+    """The rows in float64: of float32 ones sums are too coarse for the difference of two. Weights of 1 are none.
+
+    Raises DataError where rows are not in memory.
+    """
     if not isinstance(source, ArraySource):
-        return source
+        raise DataError(
+            f"rows that are not in memory cannot be tested: got {source.origin}, expected rows in memory, where each replicate has as many too; "
+            "try mixtura.open(..., in_memory=True) (in the shell --in-memory), or fewer rows"
+        )
     weights = None if source.weights is None or (source.weights == 1).all() else source.weights
     return ArraySource(np.asarray(source.X, dtype=np.float64), weights, source.columns, source.n_jobs)
 

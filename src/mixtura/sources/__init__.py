@@ -3,6 +3,6 @@
 from mixtura.sources.arrays import ArraySource
 from mixtura.sources.opening import open
 from mixtura.sources.source import Passed, Question, Source
-from mixtura.sources.tasks import Asked, Block, Classified, Scored, Swept
+from mixtura.sources.tasks import Asked, AskedAtOnce, Block, Classified, Scored, Swept
 
-__all__ = ["ArraySource", "Asked", "Block", "Classified", "Passed", "Question", "Scored", "Source", "Swept", "open"]
+__all__ = ["ArraySource", "Asked", "AskedAtOnce", "Block", "Classified", "Passed", "Question", "Scored", "Source", "Swept", "open"]

@@ -1,10 +1,9 @@
-"""Files of rows: numeric columns read out of them, named columns written, one line of a table a format.
+"""Files of rows: numeric columns read out of them, one line of a table a format. `writing` writes them.
 
-    suffix                       read            written
-    .csv .tsv .txt (also .gz)    _read_text      _write_text
-    .parquet .pq                 _read_parquet   _write_parquet
-    .feather .arrow .ipc         _read_arrow     _write_arrow
-    .npy                         _read_npy       _write_npy
+    .csv .tsv .txt (also .gz, .bz2, .zst)    _read_text
+    .parquet .pq                             _read_parquet
+    .feather .arrow .ipc                     _read_arrow
+    .npy                                     _read_npy
 
 Files are read whole. pyarrow, which knows the formats, is imported when a file is opened.
 """
@@ -12,23 +11,22 @@ Files are read whole. pyarrow, which knows the formats, is imported when a file 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.errors import DataError, FileError, MixturaError, MixturaWarning
+from mixtura.errors import DataError, FileError, MixturaWarning
 from mixtura.sources import tables, text
-from mixtura.storage import replace_file
+from mixtura.sources.formats import TEXT, bare, of_suffix
+from mixtura.sources.formats import as_file_error as as_file_error
+from mixtura.sources.writing import WRITERS as WRITERS
+from mixtura.sources.writing import write as write
+from mixtura.sources.writing import writer_of as writer_of
 
-T = TypeVar("T")
-Named = Mapping[str, Any]  # arrays of NumPy or pyarrow
-COMPRESSED = (".gz", ".bz2", ".zst")  # after the suffix of a text file
 UNNAMED = ("", "__index_level_0__")  # row numbers that a data frame left behind: a column only where it is asked for
-LONGEST = 200  # characters of another library's message that are passed on
 NUMPY = b"\x93NUMPY"  # how a .npy file opens
 PEEK = 1_000  # cells that tell whether a column of text is one of numbers with a few mistakes
 
@@ -69,18 +67,25 @@ def read(path: str | Path, columns: Sequence[str] | None = None) -> Table:
 
 def require_readable(path: Path) -> Callable[[Path, Sequence[str] | None], Table]:
     """What reads a file of this suffix. Raises FileError for an unknown one, and where there is no such file or nothing in it."""
-    bare = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
-    reader = _of_suffix(bare, READERS, f"cannot read {path}")
+    reader = of_suffix(bare(path), READERS, f"cannot read {path}")
     _require_file(path)
     return reader
 
 
 def shape(path: Path) -> tuple[int, int]:
-    """How many rows and columns of numbers a Parquet or Arrow file says it has."""
-    from pyarrow import dataset
+    """How many rows and columns of any kind a Parquet or Arrow file has."""
+    import pyarrow
+    from pyarrow import dataset, parquet
 
     with as_file_error(lambda: f"cannot read {path}"):
-        made = dataset.dataset(path, format="parquet" if path.suffix.lower() in (".parquet", ".pq") else "ipc")
+        if path.suffix.lower() in (".parquet", ".pq"):
+            metadata = parquet.read_metadata(path)
+            return metadata.num_rows, len(metadata.schema.to_arrow_schema())
+        with pyarrow.memory_map(str(path)) as file:
+            if is_stream(file):  # which says only at its end how long it is
+                stream = pyarrow.ipc.open_stream(file)
+                return sum(len(batch) for batch in stream), len(stream.schema)
+        made = dataset.dataset(path, format="ipc")
         return made.count_rows(), len(made.schema)
 
 
@@ -96,39 +101,19 @@ def place(path: Path, row: int) -> str:
     return f"row {row} of {path}{group}"
 
 
-def write(path: str | Path, columns: Named) -> None:
-    """Writes named columns (N,) in the format that the suffix says; the file is whole or not there.
-
-    A .npy file keeps no names: it holds the columns side by side as one array.
-
-    Raises FileError where the suffix is unknown or the file cannot be written.
-
-    >>> import tempfile
-    >>> place = Path(tempfile.mkdtemp(), "rows.csv")
-    >>> write(place, {"x": np.array([1.5, 2.0]), "component": np.array([0, 1])})
-    >>> print(place.read_text().strip())
-    "x","component"
-    1.5,0
-    2,1
-    """
-    writer = writer_of(path)
-    with as_file_error(lambda: f"cannot write {path}"):
-        replace_file(path, lambda place: writer(place, columns))
-
-
-def writer_of(path: str | Path) -> Callable[[Path, Named], None]:
-    """What writes a file of this suffix. Raises FileError for an unknown one, which is better told before the work than after."""
-    return _of_suffix(Path(path), WRITERS, f"cannot write {path}")
-
-
 def _read_text(path: Path, columns: Sequence[str] | None) -> Table:
     table = _parsed(path, text.layout(path))
-    table = table.rename_columns([name.strip().removeprefix('"').removesuffix('"') for name in table.column_names])
+    table = table.rename_columns([cleaned(name) for name in table.column_names])
     if all(tables.is_number(name) for name in table.column_names):
         warnings.warn(
             f"the first line of {path} holds only numbers and was taken for names; try adding a line of names", MixturaWarning, stacklevel=4
         )
     return _table(path, table.schema, table.num_rows, table.select, columns)
+
+
+def cleaned(name: str) -> str:
+    """A column's name as a text file's header means it: blanks after a comma keep quotes from being read as such."""
+    return name.strip().removeprefix('"').removesuffix('"')
 
 
 def _parsed(path: Path, layout: text.Layout) -> Any:
@@ -161,10 +146,15 @@ def _read_arrow(path: Path, columns: Sequence[str] | None) -> Table:
     from pyarrow import feather
 
     with pyarrow.memory_map(str(path)) as file:
-        stream = file.read(4) == b"\xff\xff\xff\xff"  # how an Arrow stream opens; a file opens with a name
-        file.seek(0)
-        table = pyarrow.ipc.open_stream(file).read_all() if stream else feather.read_table(file)
+        table = pyarrow.ipc.open_stream(file).read_all() if is_stream(file) else feather.read_table(file)
         return _table(path, table.schema, table.num_rows, table.select, columns)
+
+
+def is_stream(file: Any) -> bool:
+    """Whether this is an Arrow stream, which opens with no name as a file does."""
+    opening = file.read(4)
+    file.seek(0)
+    return bool(opening == b"\xff\xff\xff\xff")
 
 
 def _read_npy(path: Path, columns: Sequence[str] | None) -> Table:
@@ -227,54 +217,12 @@ def _warn_of_stray_text(name: str, column: Any) -> None:
         )
 
 
-def _write_text(place: Path, columns: Named) -> None:
-    from pyarrow import csv
-
-    csv.write_csv(_arrow(columns), place, csv.WriteOptions(delimiter="," if place.suffix.lower() == ".csv" else "\t"))
-
-
-def _write_parquet(place: Path, columns: Named) -> None:
-    from pyarrow import parquet
-
-    parquet.write_table(_arrow(columns), place)
-
-
-def _write_arrow(place: Path, columns: Named) -> None:
-    from pyarrow import feather
-
-    feather.write_feather(_arrow(columns), str(place))
-
-
-def _write_npy(place: Path, columns: Named) -> None:
-    with place.open("wb") as file:
-        np.save(file, np.column_stack(list(columns.values())), allow_pickle=False)
-
-
-def _arrow(columns: Named) -> Any:
-    import pyarrow
-
-    arrow = (pyarrow.Array, pyarrow.ChunkedArray)
-    return pyarrow.table({name: column if isinstance(column, arrow) else np.ascontiguousarray(column) for name, column in columns.items()})
-
-
 READERS: dict[str, Callable[[Path, Sequence[str] | None], Table]] = {
-    **dict.fromkeys((".csv", ".tsv", ".txt"), _read_text),
+    **dict.fromkeys(TEXT, _read_text),
     **dict.fromkeys((".parquet", ".pq"), _read_parquet),
     **dict.fromkeys((".feather", ".arrow", ".ipc"), _read_arrow),
     ".npy": _read_npy,
 }
-WRITERS: dict[str, Callable[[Path, Named], None]] = {
-    **dict.fromkeys((".csv", ".tsv", ".txt"), _write_text),
-    **dict.fromkeys((".parquet", ".pq"), _write_parquet),
-    **dict.fromkeys((".feather", ".arrow", ".ipc"), _write_arrow),
-    ".npy": _write_npy,
-}
-
-
-def _of_suffix(path: Path, known: Mapping[str, T], failure: str) -> T:
-    if path.suffix.lower() not in known:
-        raise FileError(f"{failure}: got suffix {path.suffix!r}, expected one of {', '.join(known)}; try another format")
-    return known[path.suffix.lower()]
 
 
 def _require_file(path: Path) -> None:
@@ -289,15 +237,3 @@ def _require_file(path: Path) -> None:
 def _require_rows(path: Path, n_rows: int, names: Sequence[str]) -> None:
     if not n_rows:
         raise DataError(f"{path} has no rows: got only the columns {tables.listing(names)}, expected at least one row; try another file")
-
-
-@contextmanager
-def as_file_error(failure: Callable[[], str]) -> Iterator[None]:
-    """What NumPy, pyarrow or the operating system hold against a file, as one short FileError."""
-    try:
-        yield
-    except MixturaError:
-        raise
-    except (OSError, ValueError, EOFError, KeyError, NotImplementedError) as error:
-        said = " ".join(str(getattr(error, "strerror", None) or error).split())[:LONGEST].rstrip(".")
-        raise FileError(f"{failure()}: {said}; expected a whole file of the kind its suffix says; try another one") from None

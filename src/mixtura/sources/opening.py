@@ -102,7 +102,7 @@ def _of_table(data: Any, columns: Sequence[str] | None, weight: str | ArrayLike 
 
 
 def _of_files(data: Any, columns: Sequence[str] | None, weight: str | ArrayLike | None, in_memory: bool | None, n_jobs: int | None) -> Source:
-    filesystem, paths = _found(data)
+    filesystem, paths = located(data)
     if len(paths) == 1 and filesystem is None:
         path = Path(paths[0])
         files.require_readable(path)
@@ -164,10 +164,10 @@ def _of_npy(path: Path, columns: Sequence[str] | None, weight: str | ArrayLike |
     return source
 
 
-def _found(data: Any) -> tuple[Any, list[str]]:
+def located(data: Any) -> tuple[Any, list[str]]:
     """The filesystem, None for the local one, and the files, sorted within a pattern or folder."""
     if not isinstance(data, str | os.PathLike):
-        every = [_found(one) for one in data]
+        every = [located(one) for one in data]
         return every[0][0], [path for _, paths in every for path in paths]
     path = os.fspath(data)
     if "://" in path:

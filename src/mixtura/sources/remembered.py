@@ -119,6 +119,10 @@ class Remembered(Remembering):
         """Where the row lies."""
         return self.inner.place(row)
 
+    def refuse_not_finite(self) -> None:
+        """Looks in the source for the first value that is not finite."""
+        self.inner.refuse_not_finite()
+
     def take(self, rows: NDArray[np.intp]) -> ArraySource:
         """The rows of these numbers, remembered; so are passes over them."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,8 @@ from mixtura.frame import Frame, Profile
 from mixtura.kernels import Answers, AnyGaussians
 from mixtura.kernels.passes import Pass
 from mixtura.moments import Array, Moment
+
+DENSE = frozenset(("probability", "log_density"))  # answers for which the kernels weigh every component exactly
 
 
 class Block(NamedTuple):
@@ -82,10 +85,13 @@ class Swept(_Weighing):
 
 
 @dataclass(frozen=True, eq=False)
-class Asked(_Weighing):
-    """A question: `name` is component, probability, log_density or posterior of each row."""
+class _Asking(_Weighing):
+    """A pass that answers questions about each row: some of component, probability, log_density and posterior."""
 
-    name: str
+    @property
+    @abstractmethod
+    def _names(self) -> tuple[str, ...]:
+        """Which."""
 
     @cached_property
     def plan(self) -> Pass:
@@ -94,7 +100,25 @@ class Asked(_Weighing):
 
     @property
     def _dense(self) -> bool:
-        return self.name in ("probability", "log_density")
+        return not DENSE.isdisjoint(self._names)
+
+    def _answers(self, block: Block) -> Answers:
+        """Those for the rows of the block."""
+        names = self._names
+        room = Answers.room(len(block.rows), self.K, self.kind, "component" in names, self._dense, "posterior" in names)
+        self.plan.answers(block.rows, room)
+        return room
+
+
+@dataclass(frozen=True, eq=False)
+class Asked(_Asking):
+    """A question: `name` is component, probability, log_density or posterior of each row."""
+
+    name: str
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return (self.name,)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -108,9 +132,32 @@ class Asked(_Weighing):
 
     def __call__(self, block: Block) -> NDArray[Any]:
         """The answers for the rows of the block."""
-        room = Answers.room(len(block.rows), self.K, self.kind, self.name == "component", self._dense, self.name == "posterior")
-        self.plan.answers(block.rows, room)
-        return np.asarray(getattr(room, self.name).astype(self.dtype, copy=False))
+        return np.asarray(getattr(self._answers(block), self.name).astype(self.dtype, copy=False))
+
+
+@dataclass(frozen=True, eq=False)
+class AskedAtOnce(_Asking):
+    """Several questions in one pass: `names` are some of component, probability, log_density and posterior. The answers of a row are a record."""
+
+    names: tuple[str, ...]
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return self.names
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the records: whole numbers for components, else that of the rows."""
+        kinds: dict[str, Any] = {"component": (np.int64,), "posterior": (self.kind, (self.K,))}
+        return np.dtype([(name, *kinds.get(name, (self.kind,))) for name in self.names])
+
+    def __call__(self, block: Block) -> NDArray[Any]:
+        """The records of the rows of the block: (n,)."""
+        answers = self._answers(block)
+        records = np.empty(len(block.rows), self.dtype)
+        for name in self.names:
+            records[name] = getattr(answers, name)
+        return records
 
 
 @dataclass(frozen=True, eq=False)
