@@ -153,7 +153,7 @@ def test_a_streamed_fit_is_the_fit_in_memory(place, tmp_path, mixture, data, rto
     same(model, mixture, rtol)
     known = json.loads((place / "model" / "summary.json").read_text())
     assert summary["data"].pop("source").endswith("read in every pass")
-    assert (summary["data"].pop("engine"), known["data"].pop("engine")) == ("threads, read ahead", "threads")
+    assert (summary["data"].pop("engine"), known["data"].pop("engine")) == ("threads", "threads")
     assert known["data"].pop("source") == f"{place}/rows.parquet, read into memory"
     assert metadata["data"]["source"].endswith("read in every pass")
     assert {**summary["data"], "path": ""} == {**known["data"], "path": ""}

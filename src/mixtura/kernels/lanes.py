@@ -183,16 +183,21 @@ def store(typing: Any, array: Any, i: Any, j: Any, value: Any) -> Any:
     return types.void(array, types.intp, types.intp, value), generate
 
 
+def _place(context: Any, builder: Any, kind: Any, args: Any) -> tuple[Any, Any]:
+    """Where table[i, j] lies, in bytes, whatever the layout, and how far it is to the next row; `args` are table, i and j."""
+    view = context.make_array(kind)(context, builder, args[0])
+    row_stride, column_stride = cgutils.unpack_tuple(builder, view.strides)
+    offset = builder.add(builder.mul(args[1], row_stride), builder.mul(args[2], column_stride))
+    return builder.gep(builder.bitcast(view.data, cgutils.voidptr_t), [offset]), row_stride
+
+
 @intrinsic
 def column(typing: Any, table: Any, i: Any, j: Any) -> Any:
     """The register table[i, j], table[i+1, j], ... The table may have any layout."""
     lanes = _lanes(table.dtype)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        view = context.make_array(sig.args[0])(context, builder, args[0])
-        row_stride, column_stride = cgutils.unpack_tuple(builder, view.strides)
-        offset = builder.add(builder.mul(args[1], row_stride), builder.mul(args[2], column_stride))
-        start = builder.gep(builder.bitcast(view.data, cgutils.voidptr_t), [offset])
+        start, row_stride = _place(context, builder, sig.args[0], args)
         register = ir.Constant(context.get_value_type(lanes), ir.Undefined)
         for lane in range(lanes.count):
             # the same multiples for every register: they are computed once
@@ -210,11 +215,8 @@ def downwards(typing: Any, table: Any, i: Any, j: Any) -> Any:
     lanes = _lanes(table.dtype)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        view = context.make_array(sig.args[0])(context, builder, args[0])
-        row_stride, column_stride = cgutils.unpack_tuple(builder, view.strides)
-        offset = builder.add(builder.mul(args[1], row_stride), builder.mul(args[2], column_stride))
-        start = builder.gep(builder.bitcast(view.data, cgutils.voidptr_t), [offset])
-        return builder.load(builder.bitcast(start, context.get_value_type(lanes).as_pointer()), align=table.dtype.bitwidth // 8)
+        start, _ = _place(context, builder, sig.args[0], args)
+        return builder.load(builder.bitcast(start, context.get_value_type(lanes).as_pointer()), align=1)
 
     return lanes(table, types.intp, types.intp), generate
 

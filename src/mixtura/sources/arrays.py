@@ -55,7 +55,7 @@ class ArraySource(Source):
     @property
     def engine(self) -> str:
         """So many threads."""
-        return f"{self.n_jobs} thread{'s' * (self.n_jobs > 1)}"
+        return in_words(self.n_jobs)
 
     @property
     def fingerprint(self) -> str:
@@ -139,6 +139,15 @@ def n_threads(n_jobs: int | None) -> int:
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, int | np.integer) or n_jobs == 0:
         raise ParameterError(f"n_jobs is not a number of threads: got {n_jobs!r}, expected a positive or negative integer or None; try None")
     return int(n_jobs) if n_jobs > 0 else max(1, available + 1 + int(n_jobs))
+
+
+def in_words(n_jobs: int) -> str:
+    """So many threads.
+
+    >>> in_words(1), in_words(2)
+    ('1 thread', '2 threads')
+    """
+    return f"{n_jobs} thread{'s' * (n_jobs > 1)}"
 
 
 def as_rows(X: ArrayLike) -> NDArray[Any]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mixtura.errors import DataError, FileError
 from mixtura.sources import tables, text
 from mixtura.sources.files import UNNAMED, as_file_error
-from mixtura.sources.streams import Slice, StreamSource
+from mixtura.sources.streams import StreamSource
 
 FORMATS = {
     **dict.fromkeys((".parquet", ".pq"), "parquet"),
@@ -125,12 +125,12 @@ class DatasetSource(StreamSource):
                 name = called.get(tagged.fragment.path, tagged.fragment.path)
                 yield tagged.record_batch
 
-    def fill(self, part: Slice, rows: NDArray[Any], weights: NDArray[np.float64] | None) -> None:
+    def fill(self, piece: Any, first: int, rows: NDArray[Any], weights: NDArray[np.float64]) -> None:
         """Columns stay columns: the kernels read a table either way, and copying them is five times as fast as turning them into rows."""
-        batch = part.piece.slice(part.first, part.last - part.first)
+        batch = piece.slice(first, len(rows))
         for j, name in enumerate(self.columns):
             rows[:, j] = _numbers(batch.column(name), self.dtype)
-        if weights is not None:
+        if self.weight is not None:
             weights[:] = _numbers(batch.column(self.weight), np.dtype(np.float64))
 
     def place(self, row: int) -> str:

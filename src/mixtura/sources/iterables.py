@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mixtura.errors import DataError
 from mixtura.sources.arrays import as_rows
 from mixtura.sources.digests import digest
-from mixtura.sources.streams import Slice, StreamSource
+from mixtura.sources.streams import StreamSource
 
 
 class IterableSource(StreamSource):
@@ -53,9 +53,9 @@ class IterableSource(StreamSource):
             self._require_width(rows, number)
             yield rows
 
-    def fill(self, part: Slice, rows: NDArray[Any], weights: NDArray[np.float64] | None) -> None:
+    def fill(self, piece: Any, first: int, rows: NDArray[Any], weights: NDArray[np.float64]) -> None:
         """Copies them."""
-        rows[:] = part.piece[part.first : part.last]
+        rows[:] = piece[first : first + len(rows)]
 
     def _begin(self) -> Iterable[Any]:
         arrays = self._arrays() if callable(self._arrays) else self._arrays

@@ -1,13 +1,13 @@
-"""Rows that come one after the other: read ahead, cut into blocks as an array's would be, worked on by threads, never all held.
+"""Rows that come one after the other: cut into blocks as an array's would be, worked on by threads, never all held.
 
-A subclass says how to read: `pieces` are what its reader hands over, of any length, and `fill` turns part of one into rows. Pieces are
-turned into rows by the threads that work on them, in a table that each keeps; memory is that of a few blocks.
+A subclass says how to read: `pieces` are what its reader hands over, of any length, and `fill` writes part of one into a table. Tables are
+used again; memory is that of a few blocks.
 """
 
 from __future__ import annotations
 
-import threading
 from abc import abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
@@ -18,30 +18,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.errors import DataError
-from mixtura.sources.arrays import ArraySource, block_bounds, most_rows, n_threads
+from mixtura.sources.arrays import ArraySource, block_bounds, in_words, most_rows, n_threads
 from mixtura.sources.source import Passed, Source
 from mixtura.sources.tasks import Block
 from mixtura.sources.workers import ahead, map_in_order, sum_in_order
 
 S = TypeVar("S")
-AHEAD = 2  # pieces that are read before they are asked for
+AHEAD = 2  # blocks that are read before they are asked for
 WINDOW = 2**23  # numbers that are shuffled at a time: 64 MB
 
 
-class Slice(NamedTuple):
-    """Rows `first` to `last` of a piece."""
+class Table(NamedTuple):
+    """Room for the rows of a block and their weights, used again once a task is done with it."""
 
-    piece: Any
-    first: int
-    last: int
+    rows: NDArray[Any]
+    weights: NDArray[np.float64]
 
 
-class Unread(NamedTuple):
-    """A block before it is turned into rows: the number of its first, how many there are, and the slices that hold them."""
+class Held(NamedTuple):
+    """A block, and the table that it lies in."""
 
-    start: int
-    length: int
-    slices: list[Slice]
+    block: Block
+    table: Table
 
 
 class StreamSource(Source):
@@ -49,20 +47,20 @@ class StreamSource(Source):
 
     n_jobs: int
     weighted: bool = False
-    apart: bool = True  # whether a thread of its own draws the pieces; else whoever is free does, while others work, and works on what it drew
+    apart: bool = True  # whether a thread of its own draws blocks; else whoever is free does, while others work, and works on what it drew
     order: Literal["C", "F"] = "C"  # in which the tables that rows are written into lie in memory
 
     def __init__(self, n_jobs: int | None):
         self.n_jobs = n_threads(n_jobs)
-        self._local = threading.local()
+        self._free: deque[Table] = deque(maxlen=2 * self.n_jobs + 2)
 
     @abstractmethod
     def pieces(self) -> Iterator[Any]:
         """All rows once, in order, in pieces of any length (len); what was read ahead is let go when the iterator is closed."""
 
     @abstractmethod
-    def fill(self, part: Slice, rows: NDArray[Any], weights: NDArray[np.float64] | None) -> None:
-        """Writes part of a piece into rows (n, D), and its weights (n,), where there are any."""
+    def fill(self, piece: Any, first: int, rows: NDArray[Any], weights: NDArray[np.float64]) -> None:
+        """Writes rows of a piece, from the first on, into a table (n, D), and their weights, where there are any, into another (n,)."""
 
     def known_rows(self) -> int | None:
         """How many rows there are, if that is known without a pass."""
@@ -85,16 +83,16 @@ class StreamSource(Source):
     @property
     def engine(self) -> str:
         """So many threads."""
-        return f"{self.n_jobs} thread{'s' * (self.n_jobs > 1)}, read ahead"
+        return in_words(self.n_jobs)
 
     def reduce(self, task: Callable[[Block], S]) -> S:
         """The sum of task(block) over all blocks, added in row order."""
-        return sum_in_order(lambda unread: task(self._read(unread)), self._blocks(), self.n_jobs)
+        return sum_in_order(lambda held: self._done(task, held), self._drawn(), self.n_jobs)
 
     def map(self, task: Callable[[Block], NDArray[Any]]) -> Iterator[NDArray[Any]]:
         """task(block) for every block, in row order, after checking that its rows are finite."""
         checked = self.checked
-        return map_in_order(lambda unread: task(checked(self._read(unread))), self._blocks(), self.n_jobs)
+        return map_in_order(lambda held: self._done(lambda block: task(checked(block)), held), self._drawn(), self.n_jobs)
 
     def batches(self, rows: int, seed: Sequence[int]) -> Iterator[Source]:
         """All rows of positive weight once, in mini-batches of so many (the last may have fewer), shuffled by the seed within windows of 64 MB.
@@ -104,10 +102,8 @@ class StreamSource(Source):
         generator = np.random.default_rng(seed)
         window = max(rows, WINDOW // self.D // rows * rows)
         held: list[Block] = []
-        for unread in self._blocks():
-            block = self._read(unread)
-            kept = slice(None) if block.weights is None else np.flatnonzero(block.weights)
-            held.append(Block(0, block.rows[kept].copy(), None if block.weights is None else block.weights[kept]))
+        for drawn in self._drawn():
+            held.append(self._done(_weighing, drawn))
             if sum(len(one.rows) for one in held) >= window:
                 yield from self._shuffled(held, rows, generator)
                 held = []
@@ -131,28 +127,40 @@ class StreamSource(Source):
     def _count(self) -> int | None:
         return self._known if self._known is not None else vars(self).get("_counted")
 
-    def _blocks(self) -> Iterator[Unread]:
-        """The blocks of a pass, which tells how far it has come, and in the end how many rows there were."""
-        expected, start = self._count, 0
-        waiting: list[Slice] = []
-        held = 0
+    def _drawn(self) -> Iterator[Held]:
+        """The blocks of a pass, drawn by whoever is free, or by a thread of its own."""
+        return ahead(self._blocks, AHEAD) if self.apart or self.n_jobs == 1 else self._blocks()
+
+    def _done(self, task: Callable[[Block], S], held: Held) -> S:
+        try:
+            return task(held.block)
+        finally:
+            self._free.append(held.table)
+
+    def _blocks(self) -> Iterator[Held]:
+        """The blocks of a pass, which tells how far it has come, and in the end how many rows there were.
+
+        Rows are copied out of what was read at once, while both lie in the cache of whoever read them.
+        """
+        expected, start, held = self._count, 0, 0
         bounds = self._lengths(expected)
         length = next(bounds)
-        with closing(ahead(self.pieces, AHEAD) if self.apart or self.n_jobs == 1 else self.pieces()) as pieces:  # type: ignore[type-var]
+        table = self._table(length)
+        with closing(self.pieces()) as pieces:  # type: ignore[type-var]
             for piece in pieces:
                 first = 0
                 while first < len(piece):
-                    last = min(len(piece), first + length - held)
-                    waiting.append(Slice(piece, first, last))
-                    held += last - first
-                    first = last
+                    last = held + min(len(piece) - first, length - held)
+                    self.fill(piece, first, table.rows[held:last], table.weights[held:last])
+                    first, held = first + last - held, last
                     if held == length:
-                        yield Unread(start, held, waiting)
-                        start, held, waiting = start + held, 0, []
+                        yield self._held(start, held, table)
+                        start, held = start + held, 0
                         self._tell(start)
                         length = next(bounds)
+                        table = self._table(length)
             if held:
-                yield Unread(start, held, waiting)
+                yield self._held(start, held, table)
                 self._tell(start + held)
         self._finish(start + held, expected)
 
@@ -175,26 +183,30 @@ class StreamSource(Source):
         if self.watch is not None:
             self.watch(Passed(rows, self._count, self.bytes_before(rows), self.n_bytes))
 
-    def _read(self, unread: Unread) -> Block:
-        """The rows of a block, in this thread's table."""
-        rows, weights = self._room(unread.length)
-        at = 0
-        for part in unread.slices:
-            end = at + part.last - part.first
-            self.fill(part, rows[at:end], None if weights is None else weights[at:end])
-            at = end
+    def _held(self, start: int, length: int, table: Table) -> Held:
+        rows, weights = table.rows[:length], table.weights[:length] if self.weighted else None
         if weights is not None and not (np.isfinite(weights) & (weights >= 0)).all():
             row = int(np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))[0])
             raise DataError(
-                f"a weight is not usable: got {weights[row]} in {self.place(unread.start + row)}, expected a finite number >= 0; try removing the row"
+                f"a weight is not usable: got {weights[row]} in {self.place(start + row)}, expected a finite number >= 0; try removing the row"
             )
-        return Block(unread.start, rows, weights)
+        return Held(Block(start, rows, weights), table)
 
-    def _room(self, length: int) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-        room = getattr(self._local, "room", None)
-        if room is None or len(room[0]) < length:
-            room = self._local.room = np.empty((length, self.D), self.dtype, self.order), np.empty(length if self.weighted else 0)
-        return room[0][:length], room[1][:length] if self.weighted else None
+    def _table(self, length: int) -> Table:
+        try:
+            table = self._free.pop()
+        except IndexError:
+            table = Table(np.empty((0, self.D)), np.empty(0))
+        if len(table.rows) >= length:
+            return table
+        room = most_rows(self.D) if self._known is None else length + 1  # blocks differ by one row
+        return Table(np.empty((room, self.D), self.dtype, self.order), np.empty(room if self.weighted else 0))
+
+
+def _weighing(block: Block) -> Block:
+    """A copy of the rows of positive weight."""
+    kept = slice(None) if block.weights is None else np.flatnonzero(block.weights)
+    return Block(0, block.rows[kept].copy(), None if block.weights is None else block.weights[kept])
 
 
 def _counted(block: Block) -> int:
