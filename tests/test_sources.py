@@ -431,6 +431,12 @@ REFUSED: dict[str, tuple[Callable[[Path, pa.Table], Any], type[Exception], str]]
         DataError,
         "no column is numeric",
     ),
+    "a frame with a name twice": (
+        lambda folder, table: mixtura.open(pd.DataFrame(np.ones((3, 2)), columns=["b", "b"])),
+        DataError,
+        "'b' is there twice",
+    ),
+    "a table with a name twice": (lambda folder, table: mixtura.open(pa.table([[1.0]] * 2, names=["b", "b"])), DataError, "'b' is there twice"),
     "a source and weights": (lambda folder, table: mixtura.open(mixtura.open(np.ones((3, 2))), weight=np.ones(3)), ParameterError, "open already"),
 }
 

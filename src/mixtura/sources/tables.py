@@ -16,10 +16,15 @@ TEXTS = (nw.String, nw.Categorical, nw.Object)  # kinds of column whose cells ma
 
 
 def as_frame(data: Any) -> Any:
-    """The data as a narwhals frame; None where they are no table but array-like."""
+    """The data as a narwhals frame; None where they are no table but array-like. Raises DataError where two columns have one name."""
     if isinstance(data, np.ndarray | list | tuple):
         return None
-    frame = nw.from_native(data, eager_only=True, pass_through=True)
+    try:
+        frame = nw.from_native(data, eager_only=True, pass_through=True)
+    except nw.exceptions.DuplicateError:
+        names = [str(name) for name in getattr(data, "column_names", data.columns)]  # Arrow's columns are not names
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"column {twice!r} is there twice: got {listing(names)}, expected different names; try renaming one") from None
     return frame if isinstance(frame, nw.DataFrame) else None
 
 
