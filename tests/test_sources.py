@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,20 @@ from pyarrow import csv, feather, parquet
 
 import mixtura
 from mixtura.errors import DataError, FileError, ParameterError
-from mixtura.sources import ArraySource, Source, streams
+from mixtura.sources import ArraySource, Block, Source, streams
 from mixtura.sources.datasets import DatasetSource
 from mixtura.sources.iterables import IterableSource
 from mixtura.sources.workers import ahead
 
 N = 5_000
 NAMES = ("a", "b", "c")
+
+
+@pytest.fixture(autouse=True)
+def many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks and pieces so small that there are several of each, and none ends where one of the other does."""
+    for name, size in {"arrays.ALONE": 100, "arrays.LEAST": 100, "arrays.NUMBERS": 2_100, "arrays.MOST": 900, "datasets.BATCH": 1_100}.items():
+        monkeypatch.setattr(f"mixtura.sources.{name}", size)
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +157,15 @@ def test_the_number_of_threads_and_the_length_of_pieces_change_no_bit(rows, star
     sums = [mixtura.sweep(start, mixtura.open(iterable(rows, length), n_jobs=jobs)) for length, jobs in ((10, 1), (333, 2), (N, 5))]
     for other in sums[1:]:
         same_sums(other, sums[0], exactly=True)
+
+
+def test_rows_stay_what_they_are_while_a_task_works_on_them(table, rows, tmp_path) -> None:
+    def slowly(block: Block) -> list[np.ndarray]:
+        time.sleep(0.01)  # others draw their blocks
+        return [block.rows.copy()]
+
+    for source in (files_of("folder", table, tmp_path, weight=None), mixtura.open(iterable(rows, 333), n_jobs=3)):
+        np.testing.assert_array_equal(np.vstack(source.reduce(slowly)), rows)
 
 
 def test_a_memory_mapped_array_is_swept_where_it_lies(table, rows, start, tmp_path) -> None:
