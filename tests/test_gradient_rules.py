@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import itertools
 import math
@@ -14,7 +15,7 @@ import pytest
 from cases import FREE, overlapping, reference, some_mixture
 
 import mixtura
-from mixtura.errors import ParameterError
+from mixtura.errors import InterruptionWarning, ParameterError
 from mixtura.families import FAMILIES, Family
 from mixtura.regularisation import Floor, Ridge
 from mixtura.rules import EM, LBFGS, Cosine, Exponential, Fixed, GradientAscent, Power, Rule, Schedule, rule_of
@@ -396,12 +397,15 @@ def test_threads_end_with_the_fit_with_the_loop_and_with_an_error() -> None:
     del loop
     assert ended()
 
-    def stop(step: mixtura.Step) -> None:
+    def stop(step: mixtura.Step, error: type[BaseException]) -> None:
         if step.number == 6:
-            raise KeyboardInterrupt
+            raise error
 
-    with pytest.raises(KeyboardInterrupt):
-        mixtura.fit(X, start, LBFGS(), on_step=stop)
+    with pytest.raises(ZeroDivisionError):
+        mixtura.fit(X, start, LBFGS(), on_step=functools.partial(stop, error=ZeroDivisionError))
+    assert ended()
+    with pytest.warns(InterruptionWarning):
+        mixtura.fit(X, start, LBFGS(), on_step=functools.partial(stop, error=KeyboardInterrupt))
     assert ended()
 
 

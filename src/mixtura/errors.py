@@ -10,7 +10,8 @@ MixturaError
 MixturaWarning (UserWarning)
 ├── ConstantColumnWarning               a column holds one value; it fits, but tells nothing
 ├── RepairWarning                       a component collapsed and was repaired
-├── InterruptionWarning                 a search or a test was interrupted, and what was done by then is given
+├── InterruptionWarning                 a fit, a search or a test was interrupted, and what was done by then is given
+├── CheckpointWarning                   part of a checkpoint is damaged, and what it held is computed anew
 ├── SpuriousWarning                     a likelihood has its maximum where a few rows make a component of their own
 └── ConvergenceWarning                  max_iter came before convergence
 """
@@ -57,7 +58,11 @@ class RepairWarning(MixturaWarning):
 
 
 class InterruptionWarning(MixturaWarning):
-    """A search or a test was interrupted (Ctrl-C); what was done by then is given."""
+    """A fit, a search or a test was interrupted (Ctrl-C); what was done by then is given."""
+
+
+class CheckpointWarning(MixturaWarning):
+    """Part of a checkpoint is damaged; what it held is computed anew, so that the fit ends with the same bits."""
 
 
 class SpuriousWarning(MixturaWarning):

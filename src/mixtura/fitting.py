@@ -11,8 +11,8 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from mixtura import checking
-from mixtura.errors import RepairWarning
+from mixtura import checking, checkpoints
+from mixtura.errors import InterruptionWarning, RepairWarning
 from mixtura.families import Family
 from mixtura.kernels import AnyGaussians
 from mixtura.mixture import Mixture
@@ -47,7 +47,7 @@ class Step:
 class Fit:
     """What a finished loop leaves: its best step, whether it converged, and likelihood, objective and (step, event) along the way.
 
-    `remaining` is what the objective was estimated to have left to gain at the end, in nats per row.
+    `remaining` is what the objective was estimated to have left to gain at the end, in nats per row; `interrupted`, whether Ctrl-C ended it.
     """
 
     best: Step
@@ -57,6 +57,7 @@ class Fit:
     log_likelihoods: tuple[float, ...]
     objectives: tuple[float, ...]
     events: tuple[tuple[int, Event], ...]
+    interrupted: bool = False
 
     @property
     def mixture(self) -> Mixture:
@@ -140,6 +141,14 @@ def _pass(rule: Rule, batches: Iterable[Source], now: Update) -> Update:
     return now._replace(events=tuple(events))
 
 
+class Interrupted(KeyboardInterrupt):
+    """The loop was interrupted, and came to this `fit` by then."""
+
+    def __init__(self, fit: Fit):
+        super().__init__(fit)
+        self.fit = fit
+
+
 def fit(
     data: Any,
     start: Mixture,
@@ -150,6 +159,8 @@ def fit(
     sample_weight: ArrayLike | None = None,
     n_jobs: int | None = None,
     on_step: Callable[[Step], object] | None = None,
+    checkpoint: checkpoints.PathLike | None = None,
+    checkpoint_every: str | float = "30s",
 ) -> Fit:
     """Runs the loop until the estimated remaining gain is below `tol` nats per row, or `max_steps` updates (passes of mini-batches) are done.
 
@@ -157,30 +168,79 @@ def fit(
     estimate, or Aitken's: with a the ratio of the last two changes, change * a / (1 - a) (Boehning et al. 1994). A loop that creeps is thus
     not taken for one that has arrived. A rule that ends after so many passes is done then. Warns (RepairWarning, once) where components had
     to be repaired.
+
+    `checkpoint` is a folder in which the fit is kept: killed at any moment and called again with the same arguments, it goes on and ends with the
+    bits of a fit that nothing disturbed. What each pass over the rows gives is written there as soon as it is known, and is on the disk within
+    `checkpoint_every` (seconds, or "30s", "5m", "1h"); so often the best mixture so far is written too, as model.safetensors.
+
+    An interrupt (Ctrl-C) ends the fit, not what it found: the best step by then is given, with `interrupted` True and an InterruptionWarning;
+    before the first step is complete it is raised.
+
+    Raises ParameterError for numbers that make no sense and a checkpoint of another fit, DataError for rows that cannot be fitted, FileError for a
+    checkpoint that cannot be written or is in use.
     """
     checking.number("tol", tol, "a number >= 0 in nats per row", lambda tol: tol >= 0, 1e-6)
     checking.whole("max_steps", max_steps, 0, 1000)
     source = start.source(data, sample_weight, n_jobs)
-    best, steps, told, remaining = None, [], [], math.inf
-    last_events: tuple[Event, ...] = ()
-    for step in itertools.islice(iterate(source, start, Squarem(EM(), tol=tol) if rule is None else rule), max_steps + 1):
-        if on_step is not None:
-            on_step(step)
-        steps.append((step.log_likelihood, step.objective))
-        told += [(step.number, event) for event in step.events if event not in last_events]
-        last_events = step.events
-        # the later one of two that differ by rounding, or the rounding would choose
-        if best is None or step.objective >= best.objective - noise(best.objective):
-            best = step
-        remaining = _remaining([objective for _, objective in steps[-4:]], step.remaining, TREMBLE[source.dtype.itemsize])
-        if remaining <= tol:
-            break
-    assert best is not None
-    if repairs := [f"step {number}: {event.message}" for number, event in told if event.kind == "repair"]:
+    rule = Squarem(EM(), tol=tol) if rule is None else rule
+    call = {"function": "mixtura.fit", "start": start, "rule": rule, "tol": tol, "max_steps": max_steps}
+    with checkpoints.opened(checkpoint, checkpoint_every, source, call) as kept:
+
+        def told(step: Step) -> None:
+            kept.offer(step.objective, step.mixture)
+            if on_step is not None:
+                on_step(step)
+
+        try:
+            run = climb(kept.source, start, rule, tol=tol, max_steps=max_steps, on_step=told)
+        except Interrupted as interrupted:
+            run = interrupted.fit
+        kept.finish(run.mixture)
+    if repairs := [f"step {number}: {event.message}" for number, event in run.events if event.kind == "repair"]:
         more = f" (and {len(repairs) - 1} more repairs)" if len(repairs) > 1 else ""
         warnings.warn(f"a component was repaired: {repairs[0]}{more}; try fewer components or a simpler family", RepairWarning, stacklevel=2)
+    if run.interrupted:
+        warnings.warn(interruption(run.n_steps, kept), InterruptionWarning, stacklevel=2)
+    return run
+
+
+def interruption(steps: int, kept: checkpoints.Unkept, where: str = "") -> str:
+    """What is said of a fit that was interrupted after so many steps."""
+    return f"the fit was interrupted: got {steps} step{'s' * (steps != 1)}{where}, expected convergence; {kept.kept_where}"
+
+
+def climb(source: Source, start: Mixture, rule: Rule, *, tol: float, max_steps: int, on_step: Callable[[Step], object] | None = None) -> Fit:
+    """The loop of `fit`, on a source. Raises Interrupted where an interrupt comes after the first step; nothing is warned of."""
+    best: Step | None = None
+    steps: list[tuple[float, float]] = []
+    told: list[tuple[int, Event]] = []
+    remaining = math.inf
+    last_events: tuple[Event, ...] = ()
+    interrupted = False
+    try:
+        for step in itertools.islice(iterate(source, start, rule), max_steps + 1):
+            if on_step is not None:
+                on_step(step)
+            steps.append((step.log_likelihood, step.objective))
+            told += [(step.number, event) for event in step.events if event not in last_events]
+            last_events = step.events
+            # the later one of two that differ by rounding, or the rounding would choose
+            if best is None or step.objective >= best.objective - noise(best.objective):
+                best = step
+            remaining = _remaining([objective for _, objective in steps[-4:]], step.remaining, TREMBLE[source.dtype.itemsize])
+            if remaining <= tol:
+                break
+    except KeyboardInterrupt:
+        if best is None:
+            raise
+        interrupted = True
+    assert best is not None
     log_likelihoods, objectives = zip(*steps, strict=True)
-    return Fit(best, remaining <= tol, remaining, len(steps) - 1, log_likelihoods, objectives, tuple(told))
+    converged = remaining <= tol and not interrupted
+    run = Fit(best, converged, remaining, len(steps) - 1, log_likelihoods, objectives, tuple(told), interrupted)
+    if interrupted:
+        raise Interrupted(run)
+    return run
 
 
 def _remaining(trace: Sequence[float], told: float | None, tremble: float) -> float:

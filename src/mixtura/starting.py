@@ -6,7 +6,6 @@ tree, whose cuts serve every K. Everything random comes from one generator.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
@@ -14,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixtura.errors import DataError, ParameterError, RepairWarning
+from mixtura.errors import DataError, ParameterError
 from mixtura.exchange import improve, promise
 from mixtura.families import Family, family_of
-from mixtura.fitting import Step, fit, iterate
+from mixtura.fitting import Step, climb, iterate
 from mixtura.lockstep import Lockstep
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
@@ -71,9 +70,7 @@ def best_start(scout: Scout, K: int, family: Family, regularisation: Regularisat
     best = improve(tried[0] if len(tried) == 1 else short_runs(tried, scout.source, regularisation), scout, regularisation)
     if scout.subsample is scout.source or K == 1:
         return best
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RepairWarning)  # told where the fit on all rows repairs
-        return fit(scout.subsample, best, EM(regularisation), tol=NEAR, max_steps=NESTED).mixture
+    return climb(scout.subsample, best, EM(regularisation), tol=NEAR, max_steps=NESTED).mixture
 
 
 def labellings(scout: Scout, K: int, generator: np.random.Generator) -> Labels:

@@ -5,7 +5,7 @@ select   rows -> how the mixtures of a grid compare              telling   error
 predict  model, rows -> component and density of each row        options   what is typed, as values
 sample   model -> rows                                           searching the grid that fit and select ask for
 show     model -> its figures                                    models    the model file and its folder
-test     rows -> how many components they need
+test     rows -> how many components they need           resuming  the command line that a checkpoint was begun with
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from typing import Annotated
 import typer
 
 from mixtura.cli import fit, predict, sample, select, show, test
+from mixtura.cli.resuming import Resumable
 from mixtura.cli.telling import plainly
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
-for command in (fit.fit, select.select, predict.predict, sample.sample, show.show, test.test):
+app.command(cls=Resumable)(plainly(fit.fit))
+for command in (select.select, predict.predict, sample.sample, show.show, test.test):
     app.command()(plainly(command))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mixtura.cli.resuming import note
 from mixtura.cli.searching import Search, end, figures, searches
 
 if TYPE_CHECKING:
@@ -14,10 +15,18 @@ if TYPE_CHECKING:
     from mixtura.sources import Source
 
 
+CHECKPOINT = "Folder in which the fit is kept on its way, made where missing."
+RESUME = "Go on with the fit that is kept in this folder, as it was called; takes no DATA and no other option."
+
+
 @searches
 def fit(
     search: Search,
+    context: typer.Context,
     output: Annotated[Path, typer.Option(help="Folder for model.safetensors and summary.json, made where missing.")] = Path("mixtura-output"),
+    checkpoint: Annotated[Path | None, typer.Option(metavar="DIR", help=CHECKPOINT, show_default=False)] = None,
+    checkpoint_every: Annotated[str, typer.Option(metavar="TIME", help="How much work a failing machine may cost: 30s, 5m or 1h.")] = "30s",
+    resume: Annotated[Path | None, typer.Option(metavar="DIR", help=RESUME, show_default=False)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress and no tables.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON, and no tables.")] = False,
 ) -> None:
@@ -27,12 +36,18 @@ def fit(
     candidates are ranked by BIC in mclust's sign: 2 loglik - p log n, larger
     is better. The best is written as a model file for the other commands.
     Ctrl-C ends the search and writes the best by then.
+
+    With --checkpoint a fit survives its process: --resume goes on, and ends
+    with the same model to the last bit.
     """
     from mixtura import storage
+    from mixtura.checkpoints import Noted
     from mixtura.cli import models, screen
 
     models.require_writable(output)
-    source, selection = search.run(shown=not quiet)
+    assert resume is None  # which would have become the words that the checkpoint knows
+    kept = {} if checkpoint is None else {"checkpoint": Noted(checkpoint, note(context)), "checkpoint_every": checkpoint_every}
+    source, selection = search.run(not quiet, **kept)
     summary = search.summary(source, selection)
     best = selection.ranking[0].mixture
     assert best is not None  # select raises where nothing can be fitted

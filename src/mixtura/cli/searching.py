@@ -35,8 +35,8 @@ class Search:
     threads: int | None
     settings: dict[str, Any]
 
-    def run(self, shown: bool) -> tuple[Source, Selection]:
-        """The rows, and what was selected for them, with progress told where it is to be `shown`."""
+    def run(self, shown: bool, **kept: Any) -> tuple[Source, Selection]:
+        """The rows, and what was selected for them, with progress told where it is to be `shown`; `kept` says where to keep it."""
         from mixtura.cli.progress import progress, watch
         from mixtura.selection import select
         from mixtura.sources import open as open_source
@@ -45,7 +45,7 @@ class Search:
         source = open_source(self.data, columns, self.weight, in_memory=self.in_memory, n_jobs=self.threads)
         with progress(self.settings["max_iter"], shown) as on_progress:
             watch(source, on_progress)
-            return source, select(source, **self.settings, on_progress=on_progress)
+            return source, select(source, **self.settings, on_progress=on_progress, **kept)
 
     def facts(self, source: Source) -> dict[str, Any]:
         """What is written of the data."""

@@ -26,14 +26,15 @@ def plainly(command: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(command)
     def told(*args: P.args, **kwargs: P.kwargs) -> None:
-        with _one_line_a_failure(), _one_line_a_warning():
+        with plain_failures(), _one_line_a_warning():
             command(*args, **kwargs)
 
     return told
 
 
 @contextmanager
-def _one_line_a_failure() -> Iterator[None]:
+def plain_failures() -> Iterator[None]:
+    """Ends the command with a line and an exit code, whatever a user, a file or the machine does to it."""
     try:
         yield
     except BrokenPipeError:

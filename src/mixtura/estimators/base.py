@@ -1,6 +1,6 @@
 """What the estimators share: parameters checked, rows read, starts drawn, runs compared, questions answered.
 
-It translates and does no mathematics of its own: parameters become a family, a rule and starts; `fitting.fit` does the work; the fitted
+It translates and does no mathematics of its own: parameters become a family, a rule and starts; `fitting.climb` does the work; the fitted
 `Mixture` answers. An estimator says how each step is made and what it learns.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -17,14 +18,14 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from mixtura import checking
-from mixtura.errors import ConstantColumnWarning, ParameterError, RepairWarning
+from mixtura import checking, checkpoints
+from mixtura.errors import ConstantColumnWarning, InterruptionWarning, ParameterError, RepairWarning
 from mixtura.estimators.given import Given
 from mixtura.estimators.history import ConvergenceWarning, History
 from mixtura.estimators.progress import Progress
 from mixtura.estimators.rows import rows_of
 from mixtura.families import Family, family_of
-from mixtura.fitting import Fit, Step, fit
+from mixtura.fitting import Fit, Interrupted, Step, climb, interruption
 from mixtura.kernels import AnyGaussians
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
@@ -33,6 +34,8 @@ from mixtura.rules import Rule
 from mixtura.scouting import Scout
 from mixtura.sources import Source
 from mixtura.starting import check_components, check_distinct, start_of
+
+INDIFFERENT = ("random_state", "n_jobs", "verbose", "verbose_interval", "warm_start")  # parameters that a checkpoint is not compared by as they are
 
 
 class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
@@ -88,16 +91,29 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def _gaussians(self) -> AnyGaussians:
         """What rows are weighed with."""
 
-    def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | str | None = None, *, columns: Sequence[str] | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: ArrayLike | str | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        checkpoint: checkpoints.PathLike | None = None,
+        checkpoint_every: str | float = "30s",
+    ) -> Self:
         """Learns from the rows of X (N, D), weighted by `sample_weight` (N,); `y` is ignored.
 
         X is an array or a pandas, polars or other table of numbers, or whatever else `mixtura.open` takes: a path, files larger than memory, a
         collection of Dask or Spark, which is worked on where it is. `columns` chooses columns of a table or file, `sample_weight` may be the
         name of one. The names of columns are kept.
 
-        Raises ParameterError and DataError; see the class for these and for what is warned of.
+        `checkpoint` is a folder in which the fit is kept, so that it survives its process: see `mixtura.fit`. Called again with the same arguments
+        it goes on, and ends with the same bits; random_state=None is kept as it was drawn. Ctrl-C ends the fit with the best step by then
+        (InterruptionWarning, `history_.interrupted`); before the first step is complete it is raised.
+
+        Raises ParameterError and DataError; see the class for these and for what is warned of. FileError for a checkpoint that cannot be written.
         """
-        self._fit(X, sample_weight, columns)
+        self._fit(X, sample_weight, columns, checkpoint, checkpoint_every)
         return self
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: ArrayLike | str | None = None) -> Any:
@@ -179,18 +195,46 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "mixture_")
 
-    def _fit(self, X: Any, sample_weight: ArrayLike | str | None, columns: Sequence[str] | None = None) -> Source:
+    def _fit(
+        self,
+        X: Any,
+        sample_weight: ArrayLike | str | None,
+        columns: Sequence[str] | None = None,
+        checkpoint: checkpoints.PathLike | None = None,
+        every: str | float = "30s",
+    ) -> Source:
         """Runs every start, keeps the best run, tells what went wrong with it; returns the rows as they were read."""
         task = self._task()
         source = self._source(X, sample_weight, columns, reset=True)
         check_components(source, self.n_components)
         _tell_constant_columns(source)
-        progress = Progress(self.verbose, self.verbose_interval)
-        way, starts = self._starts(source, task)
-        runs = [self._run(source, *self._begun(source, start, task.rule, way), progress) for start in starts]
-        self._keep(runs, way, source)
-        self._tell(source)
+        with checkpoints.opened(checkpoint, every, source, self._call(), self.random_state) as kept:
+            way, starts = self._starts(kept.source, task, kept.seeded(self.random_state))
+            runs = self._runs(starts, way, task, kept)
+            self._keep(runs, way, source)
+            kept.finish(self.mixture_)
+        self._tell(source, kept)
         return source
+
+    def _call(self) -> dict[str, Any]:
+        """What a checkpoint is compared by: everything that what is learnt depends on, but for rows and chance."""
+        parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in INDIFFERENT}
+        previous = self.mixture_ if self.warm_start and hasattr(self, "mixture_") else None
+        return {"function": f"{type(self).__name__}.fit", **parameters, "previous": previous}
+
+    def _runs(self, starts: Iterator[Mixture], way: str, task: Task, kept: checkpoints.Unkept) -> list[Fit]:
+        """A run from each start; an interrupt ends them, and what was done by then counts, if anything was."""
+        progress, runs = Progress(self.verbose, self.verbose_interval), list[Fit]()
+        try:
+            for start in starts:
+                runs.append(self._run(kept, *self._begun(kept.source, start, task.rule, way), progress))
+                if runs[-1].interrupted:
+                    return runs
+        except KeyboardInterrupt:
+            if not runs:
+                raise
+            runs[-1] = replace(runs[-1], interrupted=True)
+        return runs
 
     def _task(self) -> Task:
         """The parameters that say how to fit, each checked."""
@@ -206,13 +250,13 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def _source(self, X: Any, sample_weight: ArrayLike | str | None = None, columns: Sequence[str] | None = None, *, reset: bool = False) -> Source:
         return rows_of(self, X, sample_weight, columns, self.n_jobs, reset=reset)
 
-    def _starts(self, source: Source, task: Task) -> tuple[str, Iterator[Mixture]]:
+    def _starts(self, source: Source, task: Task, random_state: Any) -> tuple[str, Iterator[Mixture]]:
         """How the runs begin, and the mixture from which each does."""
         if self.warm_start and hasattr(self, "mixture_"):
             return "previous", iter([self._previous(source.D, task.family)])
         given = self._given(task.family, source.D)
         whole = given.alone(task.family)
-        return (self.init_params, self._drawn(source, task, given)) if whole is None else ("given", iter([whole]))
+        return (self.init_params, self._drawn(source, task, given, random_state)) if whole is None else ("given", iter([whole]))
 
     def _previous(self, D: int, family: Family) -> Mixture:
         previous = self.mixture_
@@ -228,19 +272,24 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
             )
         return previous if previous.family.name == family.name else previous.to_family(family)
 
-    def _drawn(self, source: Source, task: Task, given: Given) -> Iterator[Mixture]:
+    def _drawn(self, source: Source, task: Task, given: Given, random_state: Any) -> Iterator[Mixture]:
         """`n_init` starts by `init_params`, all from one generator, with what is given put in."""
-        generator = _generator(self.random_state)
+        generator = _generator(random_state)
         scout = Scout.of(source, generator)
         check_distinct(len(scout.rows), self.n_components)
         for _ in range(self.n_init):
             yield given.put_into(start_of(self.init_params)(scout, self.n_components, task.family, task.regularisation, generator))
 
-    def _run(self, source: Source, start: Mixture, rule: Rule, progress: Progress) -> Fit:
+    def _run(self, kept: checkpoints.Unkept, start: Mixture, rule: Rule, progress: Progress) -> Fit:
+        def told(step: Step) -> None:
+            kept.offer((not any(event.kind == "repair" for event in step.events), step.objective), step.mixture)
+            progress.step(step)
+
         progress.begin()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RepairWarning)  # told once, of the run that wins
-            run = fit(source, start, rule, tol=self._tolerance(source), max_steps=self.max_iter, on_step=progress.step)
+        try:
+            run = climb(kept.source, start, rule, tol=self._tolerance(kept.source), max_steps=self.max_iter, on_step=told)
+        except Interrupted as interrupted:
+            run = interrupted.fit
         progress.end(run)
         return run
 
@@ -253,15 +302,18 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         self.n_iter_ = best.n_steps
         self.lower_bound_ = self._lower_bound(best.best.objective)
         self.lower_bounds_ = [self._lower_bound(objective) for objective in best.objectives[1:]]
-        self.history_ = History(best.log_likelihoods, best.objectives, best.remaining, best.events, start, winner, finals, *_place(source))
+        trace = best.log_likelihoods, best.objectives, best.remaining, best.events
+        self.history_ = History(*trace, start, winner, finals, **_place(source), interrupted=any(run.interrupted for run in runs))
 
-    def _tell(self, source: Source) -> None:
-        """Warns of repairs, and of a fit that did not converge; `max_iter=0` asks for the start alone and is no reason to."""
+    def _tell(self, source: Source, kept: checkpoints.Unkept) -> None:
+        """Warns of repairs, and of a fit that was interrupted or did not converge; `max_iter=0` asks for the start alone and is no reason to."""
         repairs = [f"step {number}: {event.message}" for number, event in self.history_.events if event.kind == "repair"]
         if repairs:
             more = f" (and {len(repairs) - 1} more repairs)" if len(repairs) > 1 else ""
             _warn(f"a component was repaired: {repairs[0]}{more}; try fewer components or a simpler covariance_type", RepairWarning)
-        if not self.converged_ and self.max_iter > 0:
+        if self.history_.interrupted:
+            _warn(self._interruption(kept), InterruptionWarning)
+        elif not self.converged_ and self.max_iter > 0:
             gain = self.history_.remaining
             left = f"an estimated {gain:.2g} nats per row still to gain" if np.isfinite(gain) else "a gain still to come that cannot be estimated"
             _warn(
@@ -269,6 +321,10 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
                 f"try max_iter={10 * self.max_iter}, fewer components or another init_params",
                 ConvergenceWarning,
             )
+
+    def _interruption(self, kept: checkpoints.Unkept) -> str:
+        runs = f" in the best of {len(self.history_.runs)} of {self.n_init} runs" * (self.n_init > 1)
+        return interruption(self.n_iter_, kept, runs)
 
     def _fitted(self) -> Mixture:
         check_is_fitted(self)
@@ -296,9 +352,9 @@ def _repaired(run: Fit) -> bool:
     return any(event.kind == "repair" for event in run.best.events)
 
 
-def _place(source: Source | None) -> tuple[str, ...]:
+def _place(source: Source | None) -> dict[str, Any]:
     """Where rows lay, and what worked on them, where that is known."""
-    return () if source is None else (source.origin, source.engine)
+    return {} if source is None else {"source": source.origin, "engine": source.engine}
 
 
 def _generator(random_state: Any) -> np.random.Generator:

@@ -61,7 +61,7 @@ class BayesianGaussianMixture(MixtureEstimator):
     `degrees_of_freedom_prior_`, `covariance_prior_`; `beliefs_`, prior and posterior as rules.Variational holds them.
 
     Raises ParameterError for a parameter that makes no sense and DataError for rows that cannot be fitted; both are ValueErrors. Warns
-    ConvergenceWarning and ConstantColumnWarning.
+    ConvergenceWarning and ConstantColumnWarning; InterruptionWarning after Ctrl-C.
 
     >>> import numpy as np, mixtura
     >>> X = np.random.default_rng(0).normal(size=(200, 2)) + np.repeat([[0.0], [8.0]], 100, axis=0)

@@ -77,7 +77,7 @@ class GaussianMixture(MixtureEstimator):
     `mixture_` (mixtura.Mixture), `history_` (History), `stream_` where `partial_fit` was used.
 
     Raises ParameterError for a parameter that makes no sense and DataError for rows that cannot be fitted; both are ValueErrors. Warns
-    ConvergenceWarning, ConstantColumnWarning and RepairWarning.
+    ConvergenceWarning, ConstantColumnWarning and RepairWarning; InterruptionWarning after Ctrl-C.
 
     >>> import numpy as np, mixtura
     >>> X = np.random.default_rng(0).normal(size=(200, 2)) + np.repeat([[0.0], [8.0]], 100, axis=0)
@@ -206,7 +206,7 @@ class GaussianMixture(MixtureEstimator):
         if hasattr(self, "mixture_"):
             return Stream.begin(self._previous(source.D, task.family), rule)
         check_components(source, self.n_components)
-        return Stream.begin(next(self._starts(source, task)[1]), rule)
+        return Stream.begin(next(self._starts(source, task, self.random_state)[1]), rule)
 
     def _rule(self, regularisation: Regularisation) -> Rule:
         return rule_of(self.rule, regularisation, self.learning_rate, self.fixed, self.tol)

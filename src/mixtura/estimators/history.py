@@ -23,7 +23,7 @@ class History:
     `init_params`, "given" where every parameter was, or "previous" after a warm start. `runs` holds the objective at which each of
     the `n_init` runs ended, `run` which of them was kept (from 0). `objectives` are what the rule climbed: the log-likelihoods, unless there
     was a prior. `remaining` is what was left to gain of it at the end, by estimate, per row. `source` is where the rows lay,
-    `engine` what worked on them.
+    `engine` what worked on them; `interrupted`, whether Ctrl-C ended it.
     """
 
     log_likelihoods: tuple[float, ...]
@@ -35,3 +35,4 @@ class History:
     runs: tuple[float, ...]
     source: str = "array"
     engine: str = field(default="", compare=False)  # nothing that is learnt depends on it
+    interrupted: bool = False

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
-from mixtura.errors import RepairWarning
 from mixtura.families import Family
 from mixtura.fitting import Fit
 from mixtura.mixture import Mixture
@@ -42,16 +40,12 @@ class Search:
         Raises DataError where there are fewer distinct rows than components.
         """
         check_distinct(len(climber.scout.rows), K)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RepairWarning)  # is_regular tells what of it matters
-            return climber.best(self.family, Around(K, climber.partitions(K, generator), fewer=fewer), -np.inf).fit
+        return climber.best(self.family, Around(K, climber.partitions(K, generator), fewer=fewer), -np.inf).fit
 
     @staticmethod
     def climb(climber: Climber, start: Mixture) -> Fit:
         """EM from one mixture until it has arrived."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RepairWarning)
-            return climber.climb(start).fit
+        return climber.climb(start).fit
 
     @staticmethod
     def best(fits: list[Fit]) -> Fit:

@@ -88,11 +88,11 @@ class Candidate:
         }
 
 
-def candidate_of(result: Fit, source: Source, seconds: float) -> Candidate:
-    """The candidate that a fit on all rows of the source is."""
+def candidate_of(result: Fit, source: Source, seconds: float, classified: bool = True) -> Candidate:
+    """The candidate that a fit on all rows of the source is; see criteria_of for `classified`."""
     mixture, rows = result.mixture, source.profile.rows
     log_likelihood = result.log_likelihood * source.profile.weight
-    bic, icl, aic, entropy = criteria_of(mixture, log_likelihood, source)
+    bic, icl, aic, entropy = criteria_of(mixture, log_likelihood, source, classified)
     status = _status(result, rows)
     p = mixture.n_parameters
     return Candidate(mixture.K, mixture.family, result, log_likelihood, p, bic, icl, aic, entropy, status, rows, seconds)

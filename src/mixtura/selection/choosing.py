@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixtura import checking
-from mixtura.errors import ConstantColumnWarning, DataError, InterruptionWarning, ParameterError, RepairWarning
+from mixtura import checking, checkpoints
+from mixtura.errors import ConstantColumnWarning, DataError, InterruptionWarning, ParameterError
 from mixtura.families import ALL, USUAL, Family, family_of, in_order
 from mixtura.moments import NORM
 from mixtura.randomness import generator_of
@@ -20,7 +20,7 @@ from mixtura.scouting import SUBSAMPLE, Scout
 from mixtura.selection.criteria import CRITERIA
 from mixtura.selection.grid import Progress
 from mixtura.selection.search import How, Search
-from mixtura.selection.selection import Selection
+from mixtura.selection.selection import Selection, ranked
 from mixtura.sources import open as open_source
 from mixtura.starting import check_components, check_distinct
 
@@ -45,6 +45,8 @@ def select(
     random_state: Any = None,
     n_jobs: int | None = None,
     on_progress: Callable[[Progress], object] | None = None,
+    checkpoint: checkpoints.PathLike | None = None,
+    checkpoint_every: str | float = "30s",
 ) -> Selection:
     """Fits every number of components with every family and ranks them by `criterion`; all of them are larger for better models:
 
@@ -66,7 +68,10 @@ def select(
 
     `on_progress` is called after steps or cells, from one thread at a time, which need not be this one.
 
-    An interrupt (Ctrl-C) ends the search and gives what was done by then, with `interrupted` True; before the first cell is done it is raised.
+    `checkpoint` is a folder in which the search is kept, so that it survives its process: see `mixtura.fit`. Called again with the same arguments it
+    goes on, and ends with the same bits; random_state=None is kept as it was drawn. What costs no more than milliseconds is computed anew.
+
+    An interrupt (Ctrl-C) ends the search and gives what was done by then, with `interrupted` True; before the first cell has a mixture it is raised.
 
     Raises DataError where nothing can be fitted (one row, identical rows, fewer rows than components or folds), ParameterError for a grid,
     family, criterion or number that makes no sense. Warns ConstantColumnWarning for columns that hold one value, InterruptionWarning.
@@ -89,22 +94,38 @@ def select(
         raise DataError(
             f"too few rows to hold some out: got {source.profile.rows} rows for {folds} folds, expected at least one each; try fewer folds"
         )
-    generator = generator_of(random_state)
-    part = source if subsample is None else source.sample(int(subsample), generator)
-    scout = Scout.of(part, generator)
-    _check_rows(scout)
-    check_distinct(len(scout.rows), min(counts))
     constant = tuple(name for name, flag in zip(source.columns, source.profile.constant, strict=True) if flag)
-    if constant:
-        warnings.warn(f"constant column {', '.join(map(repr, constant))}: it tells no components apart; try leaving it out", ConstantColumnWarning, 2)
     regularisation = regularisation_of(reg_covar)
     how = How(rule_of(rule, regularisation, learning_rate, tol=tol), regularisation, tol, max_iter, criterion)
-    search = Search(source, subsample, counts, chosen, how, criterion, folds, generator, on_progress)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RepairWarning)  # the status of the candidate says it
+    call = {
+        "function": "mixtura.select",
+        "n_components": counts,
+        "families": [family.name for family in chosen],
+        "criterion": criterion,
+        "folds": folds,
+        "subsample": subsample,
+        "rule": how.rule,
+        "reg_covar": regularisation,
+        "tol": tol,
+        "max_iter": max_iter,
+    }
+    with checkpoints.opened(checkpoint, checkpoint_every, source, call, random_state) as kept:
+        generator = generator_of(kept.seeded(random_state))
+        part = kept.source if subsample is None else kept.source.sample(int(subsample), generator)
+        scout = Scout.of(part, generator)
+        _check_rows(scout)
+        check_distinct(len(scout.rows), min(counts))
+        if constant:
+            names = ", ".join(map(repr, constant))
+            warnings.warn(f"constant column {names}: it tells no components apart; try leaving it out", ConstantColumnWarning, 2)
+        teller = on_progress if checkpoint is None else _offering(kept, source.profile.weight, on_progress)
+        search = Search(kept.source, subsample, counts, chosen, how, criterion, folds, generator, teller)
         search.run(part, scout)
+        if (best := ranked(search.cells.values(), search.criterion)[0].mixture) is not None:
+            kept.finish(best)
     if search.interrupted:
-        warnings.warn(search.interrupted, InterruptionWarning, stacklevel=2)
+        more = f"; {kept.kept_where}" * (checkpoint is not None)
+        warnings.warn(search.interrupted + more, InterruptionWarning, stacklevel=2)
     elif criterion == "held_out" and all(np.isneginf(one.held_out) for one in search.cells.values()):
         raise DataError(
             f"nothing could be fitted to the rows of every {folds - 1} folds: expected at least one cell; try fewer components or more folds"
@@ -120,6 +141,19 @@ def select(
     }
     columns = source.columns if source.named else None
     return Selection(tuple(search.cells.values()), search.criterion, bool(search.interrupted), constant, columns, parameters)
+
+
+def _offering(kept: checkpoints.Unkept, n: float, on_progress: Callable[[Progress], object] | None) -> Callable[[Progress], object]:
+    """Keeps the best mixture on the way: those fitted to more rows before others, those without repairs, then by BIC for n rows in all."""
+
+    def tell(at: Progress) -> None:
+        step = at.step
+        bic = 2 * step.log_likelihood * n - step.mixture.n_parameters * np.log(n)
+        kept.offer((step.statistics.rows, not any(event.kind == "repair" for event in step.events), bic), step.mixture)
+        if on_progress is not None:
+            on_progress(at)
+
+    return tell
 
 
 def _check_options(criterion: str, folds: int, subsample: int | None) -> None:

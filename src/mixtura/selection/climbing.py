@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mixtura.exchange import merged, promise, twice
 from mixtura.families import Family
 from mixtura.few import Few, Start
-from mixtura.fitting import Fit, Step, fit, sweep
+from mixtura.fitting import Fit, Step, climb, sweep
 from mixtura.kernels.climb import Standings
 from mixtura.kernels.expanded import FULL, features
 from mixtura.mixture import Mixture
@@ -136,8 +136,8 @@ class Climber(ABC):
         """The same, if there is a start and it seems to lead above `least` nats per row of the scout."""
 
     def climb(self, begin: Mixture, tell: Tell = None) -> Found:
-        """The fit from here."""
-        found = fit(self.source, begin, self.rule, tol=self.tol, max_steps=self.max_iter, on_step=tell)
+        """The fit from here. Raises Interrupted where it is interrupted on the way."""
+        found = climb(self.source, begin, self.rule, tol=self.tol, max_steps=self.max_iter, on_step=tell)
         return Found(found, None)
 
 

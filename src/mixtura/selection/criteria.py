@@ -37,11 +37,14 @@ class Criteria(NamedTuple):
 NONE = Criteria(-np.inf, -np.inf, -np.inf, np.nan)  # of a cell that was not fitted
 
 
-def criteria_of(mixture: Mixture, log_likelihood: float, source: Source) -> Criteria:
-    """The criteria of a mixture whose rows have this log-likelihood (a sum, in nats); one pass over them, for the posteriors."""
+def criteria_of(mixture: Mixture, log_likelihood: float, source: Source, classified: bool = True) -> Criteria:
+    """The criteria of a mixture whose rows have this log-likelihood (a sum, in nats); one pass over them, for the posteriors.
+
+    Where they are not to be `classified` there is no pass: ICL and entropy are NaN.
+    """
     p, n = mixture.n_parameters, source.profile.weight
     bic = float(2 * log_likelihood - p * np.log(n))
-    entropy, log_certainty = mixture.classification(source)
+    entropy, log_certainty = mixture.classification(source) if classified else (np.nan, np.nan)
     return Criteria(bic, bic + 2 * log_certainty, 2 * log_likelihood - 2 * p, entropy)
 
 

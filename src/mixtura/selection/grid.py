@@ -17,7 +17,7 @@ import numpy as np
 
 from mixtura.exchange import twice
 from mixtura.families import Family
-from mixtura.fitting import Fit, Step, sweep
+from mixtura.fitting import Fit, Interrupted, Step, sweep
 from mixtura.mixture import Mixture
 from mixtura.selection.candidate import Candidate, candidate_of, is_regular, unfitted
 from mixtura.selection.climbing import Around, Climber, Found
@@ -116,7 +116,7 @@ class _Filling:
         cell, family = self.second.get(key) or self.first.get(key), self.families[key[1]]
         if cell is None:
             return unfitted(key[0], family, self.climber.source.D, "interrupted" if key in self.place else "too few rows")
-        return candidate_of(cell.fit, self.climber.source, cell.seconds)
+        return candidate_of(cell.fit, self.climber.source, cell.seconds, classified=not cell.fit.interrupted)
 
     def _beside(self, key: Key) -> list[Key]:
         """The cells that a cell looks at: as many components, or one less or more of the family."""
@@ -129,7 +129,12 @@ class _Filling:
     def _turn(self, turn: tuple[bool, int, str]) -> None:
         again, *_ = turn
         key, begun = (turn[1], turn[2]), time.perf_counter()
-        cell = self._again(key) if again else self._first(key)
+        try:
+            cell = self._again(key) if again else self._first(key)
+        except Interrupted as interrupted:
+            if key not in self.first and interrupted.fit.mixture.K == key[0]:  # what it came to is better than nothing
+                self.first[key] = self._cell(Found(interrupted.fit, None))
+            raise
         spent = time.perf_counter() - begun + (self.first[key].seconds if again else 0.0)
         (self.second if again else self.first)[key] = replace(cell, seconds=spent)
 

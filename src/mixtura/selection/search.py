@@ -13,7 +13,7 @@ import numpy as np
 
 from mixtura.exchange import twice
 from mixtura.families import Family
-from mixtura.fitting import Fit, Step, fit
+from mixtura.fitting import Fit, Interrupted, Step, climb
 from mixtura.mixture import Mixture
 from mixtura.regularisation import Regularisation
 from mixtura.rules import Rule
@@ -147,8 +147,13 @@ class Search:
         """The candidate fitted to all rows, from where it stands; its held-out density with all rows of the other folds."""
         assert one.mixture is not None
         begun = time.perf_counter()
-        result = self._fit(self.source, one.mixture, self._step_teller(one))
-        new = replace(candidate_of(result, self.source, one.seconds + time.perf_counter() - begun), before=one)
+        try:
+            result = self._fit(self.source, one.mixture, self._step_teller(one))
+        except Interrupted as interrupted:
+            self.cells[one.cell] = self._unfinished(one, interrupted.fit)
+            raise
+        new = candidate_of(result, self.source, one.seconds + time.perf_counter() - begun)
+        new = self.cells[one.cell] = replace(new, before=one, held_out=one.held_out)  # kept, should the folds be interrupted
         if self.criterion != "held_out" or np.isneginf(one.held_out):
             return new
 
@@ -158,8 +163,13 @@ class Search:
         *_, densities = held_out(self.source, self.folds, self.seed, learn)
         return replace(new, held_out=densities[one.cell])
 
+    def _unfinished(self, one: Candidate, result: Fit) -> Candidate:
+        """The candidate as far as its fit to all rows came, without another pass."""
+        new = candidate_of(result, self.source, one.seconds, classified=False)
+        return replace(new, before=one, held_out=one.held_out)
+
     def _fit(self, source: Source, begin: Mixture, on_step: Callable[[Step], object] | None) -> Fit:
-        return fit(source, begin, self.how.rule, tol=self.how.tol, max_steps=self.how.max_iter, on_step=on_step)
+        return climb(source, begin, self.how.rule, tol=self.how.tol, max_steps=self.how.max_iter, on_step=on_step)
 
     def _teller(self) -> Tell | None:
         """Tells of the cells of a grid, numbered on from those before."""
@@ -175,16 +185,19 @@ class Search:
         return None if tell is None else lambda step: tell(Progress(one.components, one.family, number, self.planned, step))
 
     def _tell_of_interrupt(self, part: Source) -> None:
-        done = sum(one.status != "interrupted" for one in self.cells.values())
+        fitted = [one for one in self.cells.values() if one.status != "interrupted"]
+        finished = [one for one in fitted if one.fit is None or not one.fit.interrupted]
+        done = len(finished) + sum(one not in finished and one.before is not None for one in fitted)
         got, expected = f"{done} of {len(self.cells)} cells", "all of them"
         if done == len(self.cells):
-            refitted = sum(one.rows > part.profile.rows for one in self.cells.values())
+            refitted = sum(one.rows > part.profile.rows for one in finished)
             got, expected = f"all {done} cells, and {refitted} refitted to all rows", f"at least {min(REFITTED, done)} refitted"
         if self.criterion == "held_out" and self.folded < self.folds:
             got, expected = f"{got.split(',')[0]}, and {self.folded} of {self.folds} folds", "all of them"
             if not self.folded:
                 self.criterion = "bic"
                 got += ", so that they are ranked by bic"
+        got += "".join(f", and {one.fit.n_steps} steps of another" for one in fitted if one.fit is not None and one.fit.interrupted)
         self.interrupted = f"the selection was interrupted: got {got}, expected {expected}; try again, or use what there is"
 
 

@@ -137,7 +137,12 @@ class Selection:
 
 def ranked(candidates: Iterable[Candidate], criterion: str) -> list[Candidate]:
     """The best first: regular ones, then those on the most rows, then by the criterion; equals keep their order."""
-    return sorted(candidates, key=lambda one: (one.regular, one.rows, getattr(one, criterion)), reverse=True)
+    return sorted(candidates, key=lambda one: (one.regular, one.rows, _known(getattr(one, criterion))), reverse=True)
+
+
+def _known(figure: float) -> float:
+    """A criterion; what is not known, because its fit was interrupted, is the least."""
+    return -np.inf if np.isnan(figure) else figure
 
 
 def _column(name: str, values: list[Any]) -> Any:

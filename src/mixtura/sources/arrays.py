@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mixtura.errors import DataError, ParameterError
+from mixtura.sources.digests import digest
 from mixtura.sources.lazy import LazyRows
 from mixtura.sources.source import Source
 from mixtura.sources.tasks import Block
@@ -23,6 +24,7 @@ S = TypeVar("S")
 ALONE = 2_048  # rows up to which there is one block: waking threads would cost more than they save
 LEAST, MOST = 1_024, 65_536  # rows per block
 NUMBERS, MOST_NUMBERS = 40_000, 2**21  # in a block: at least, that handing it out costs a few hundredths of the work; at most, 16 MB
+SHOWN = 1_024  # rows by which a fingerprint tells arrays apart that have one profile: the same rows in another order, say
 BLOCKS = 32  # enough to keep many threads busy, few enough that adding up their sums is nothing
 
 
@@ -54,6 +56,16 @@ class ArraySource(Source):
     def engine(self) -> str:
         """So many threads."""
         return in_words(self.n_jobs)
+
+    @property
+    def fingerprint(self) -> str:
+        """Shape, columns, and digests of the profile, in which every value counts, and of some rows with their weights."""
+        some = np.unique(np.linspace(0, self.n_rows - 1, SHOWN).astype(np.intp))
+        shown = digest(np.asarray(self.X[some]), None if self.weights is None else self.weights[some])
+        profile = digest(self.profile)
+        assert shown is not None and profile is not None
+        kind = f"array of {self.X.shape} {self.dtype}{' with weights' * (self.weights is not None)}"
+        return "\n".join([kind, f"columns {', '.join(self.columns)}", f"profile {profile.hex()}", f"rows {shown.hex()}"])
 
     def reduce(self, task: Callable[[Block], S]) -> S:
         """The sum of task(block) over all blocks, added in row order."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mixtura.errors import DataError
 from mixtura.sources.arrays import as_rows
+from mixtura.sources.digests import digest
 from mixtura.sources.streams import StreamSource
 
 
@@ -37,6 +38,13 @@ class IterableSource(StreamSource):
         self.columns = tuple(columns) if columns is not None else tuple(f"x{j}" for j in range(rows.shape[1]))
         self.origin = "iterable of arrays"
         self._require_width(rows, 0)
+        self._first = rows.shape, digest(rows)
+
+    @property
+    def fingerprint(self) -> str:
+        """Columns, and the digest of the first array: of the others nothing is known before a pass."""
+        shape, named = self._first
+        return f"{self.origin}\ncolumns {', '.join(self.columns)}\nthe first {shape} {self.dtype} {named.hex() if named else ''}"
 
     def pieces(self) -> Iterator[NDArray[Any]]:
         """The arrays, each checked."""
