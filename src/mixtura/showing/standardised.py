@@ -11,7 +11,7 @@ from mixtura.moments import Array
 
 
 class Standardised(NamedTuple):
-    """Means (K, D) and deviations (K, D) of components, in deviations of the whole mixture from its mean; these are `centre` and `scale`, both (D,)."""
+    """Means (K, D) and deviations (K, D) of components, in deviations of the whole from its mean; these are `centre` and `scale`, both (D,)."""
 
     means: Array
     deviations: Array
@@ -20,7 +20,9 @@ class Standardised(NamedTuple):
 
 
 def standardised(mixture: Mixture) -> Standardised:
-    """Each component as seen from the whole: (mu_k - m) / s and sigma_k / s, with m = sum_k pi_k mu_k and s^2 = sum_k pi_k (sigma_k^2 + (mu_k - m)^2).
+    """Each component as seen from the whole: (mu_k - m) / s and sigma_k / s.
+
+    m = sum_k pi_k mu_k and s^2 = sum_k pi_k (sigma_k^2 + (mu_k - m)^2) are mean and variance of the mixture.
 
     >>> import mixtura
     >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[3.0]], [[3.0]]])
