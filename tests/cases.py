@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +27,26 @@ def overlapping(n: int, D: int, K: int, seed: int, dtype: type = np.float64) -> 
     centres = rng.normal(scale=2.0, size=(K, D))
     rows = centres[rng.integers(K, size=n)] + rng.normal(size=(n, D)) @ (np.eye(D) + 0.3 * rng.normal(size=(D, D)))
     return (rows * np.geomspace(0.1, 30.0, D)).astype(dtype)
+
+
+def in_three_units(n: int) -> np.ndarray:
+    """Rows of three columns of unequal units, in three heaps."""
+    generator = np.random.default_rng(0)
+    return generator.normal(size=(n, 3)) * [1, 5, 0.1] + generator.integers(0, 3, size=(n, 1)) * [4.0, 9.0, 0.5]
+
+
+def halves(n: int) -> np.ndarray:
+    """Weights 0, 1/2 and 1."""
+    return np.random.default_rng(1).integers(0, 3, size=n) / 2
+
+
+def assert_goes_on_from_half_a_log(source: Callable[[], Any], start: mixtura.Mixture, folder: Path) -> None:
+    """A fit that is kept has the bits of one that is not, and so has one that goes on where half of the log was lost."""
+    undisturbed = mixtura.fit(source(), start, tol=0.0, max_steps=6).log_likelihoods
+    assert mixtura.fit(source(), start, tol=0.0, max_steps=6, checkpoint=folder).log_likelihoods == undisturbed
+    log = folder / "sweeps.log"
+    os.truncate(log, log.stat().st_size // 2)
+    assert mixtura.fit(source(), start, tol=0.0, max_steps=6, checkpoint=folder).log_likelihoods == undisturbed
 
 
 def some_mixture(family: Family, K: int, D: int, seed: int = 0, centre: float = 0.0, spread: float = 2.0) -> mixtura.Mixture:

@@ -20,7 +20,7 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
-from cases import some_mixture
+from cases import assert_goes_on_from_half_a_log, halves, in_three_units, some_mixture
 from distributed import Client, LocalCluster
 
 import mixtura
@@ -45,13 +45,12 @@ def client() -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def rows() -> np.ndarray:
-    generator = np.random.default_rng(0)
-    return generator.normal(size=(N, 3)) * [1, 5, 0.1] + generator.integers(0, 3, size=(N, 1)) * [4.0, 9.0, 0.5]
+    return in_three_units(N)
 
 
 @pytest.fixture(scope="module")
 def weights() -> np.ndarray:
-    return np.random.default_rng(1).integers(0, 3, size=N) / 2
+    return halves(N)
 
 
 @pytest.fixture(scope="module")
@@ -263,6 +262,11 @@ def test_rows_are_made_ready_once(client: Client, tmp_path: Path, rows: np.ndarr
     assert isinstance(source, DaskSource)
     tables = {one.key for one in source._tables}
     assert len(tables) == 4 and tables <= {key for keys in client.has_what().values() for key in keys}
+
+
+def test_a_fit_goes_on_from_its_checkpoint(rows: np.ndarray, mixture: mixtura.Mixture, tmp_path: Path) -> None:
+    collection = array(rows, "uneven")
+    assert_goes_on_from_half_a_log(lambda: mixtura.open(collection), mixture, tmp_path / "kept")
 
 
 def test_what_travels_is_small(rows: np.ndarray, mixture: mixtura.Mixture) -> None:

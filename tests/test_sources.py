@@ -15,6 +15,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from cases import halves, in_three_units
 from pyarrow import csv, feather, parquet
 
 import mixtura
@@ -37,13 +38,12 @@ def many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def rows() -> np.ndarray:
-    generator = np.random.default_rng(0)
-    return generator.normal(size=(N, 3)) * [1, 5, 0.1] + generator.integers(0, 3, size=(N, 1)) * [4.0, 9.0, 0.5]
+    return in_three_units(N)
 
 
 @pytest.fixture(scope="module")
 def weights() -> np.ndarray:
-    return np.random.default_rng(1).integers(0, 3, size=N) / 2
+    return halves(N)
 
 
 @pytest.fixture

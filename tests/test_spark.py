@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from cases import overlapping, some_mixture
+from cases import assert_goes_on_from_half_a_log, overlapping, some_mixture
 from pyspark.errors import PythonException
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.linalg import Vectors, VectorUDT
@@ -227,6 +227,10 @@ def test_an_estimator_learns_what_it_learns_from_the_array(frame: DataFrame) -> 
     assert ours.feature_names_in_.tolist() == NAMES
     with pytest.raises(DataError, match="unknown column 'a'"):
         ours.predict(frame.drop("a"))
+
+
+def test_a_fit_goes_on_from_its_checkpoint(frame: DataFrame, tmp_path: Path) -> None:
+    assert_goes_on_from_half_a_log(lambda: mixtura.open(frame, NAMES, weight="w"), mixtura.start(ROWS, 3, random_state=0), tmp_path / "kept")
 
 
 def test_the_loop_and_a_selection(source: mixtura.sources.Source) -> None:
