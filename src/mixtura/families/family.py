@@ -54,9 +54,14 @@ class Family:
         return self.moment.q if isinstance(self.moment, Factors) else 0
 
     @property
+    def lettered(self) -> bool:
+        """Whether the three letters of the code say everything, as of the fourteen: not of factors, nor under a constraint from elsewhere."""
+        return len(self.code) == 3 and set(self.code) <= set("IEV")
+
+    @property
     def one_scale(self) -> bool:
         """Whether all columns are measured by one scale, as spheres and equal noises need."""
-        return self.moment.reference is NORM
+        return self.moment.reference is NORM or (self.constraint is not None and self.constraint.one_scale)
 
     @property
     def coupled(self) -> bool:
@@ -69,7 +74,7 @@ class Family:
         if self.moment.reference is DIAGONAL:
             return "scales"
         # a linear map mixes shape and orientation: it may where both are equal, or both free
-        return "linear" if self.moment is MATRIX and self.code[1] == self.code[2] else "similarities"
+        return "linear" if self.moment is MATRIX and self.lettered and self.code[1] == self.code[2] else "similarities"
 
     def shape(self, K: int, D: int) -> tuple[int, ...]:
         """The shape of the array of covariances."""
@@ -82,6 +87,8 @@ class Family:
         """
         if self.n_factors:
             return K * self.moment.n_parameters(D)
+        if self.constraint is not None and not self.lettered:
+            return self.constraint.n_parameters(K, D)
         of_one = {"I": 0, "E": 1, "V": K}
         return sum(of_one[letter] * size for letter, size in zip(self.code, (1, D - 1, D * (D - 1) // 2), strict=True))
 
@@ -135,7 +142,8 @@ class Family:
             covariances[low] = self.maximise(padded, counts[low], scatter.shape[-1])
             floor *= COARSE
         low = self._below(covariances, reference, relative).any(axis=-1)
-        covariances[low] = EQUAL.maximise(scatter[low], counts[low], None) + relative * (1 + 1e-9) * reference
+        shared = EQUAL.maximise(scatter[low], counts[low], None) + relative * (1 + 1e-9) * reference
+        covariances[low] = shared if self.lettered else self.maximise(shared * across(counts[low], shared), counts[low], scatter.shape[-1])
         return covariances
 
     def _below(self, covariances: Array, reference: Array, relative: float) -> NDArray[np.bool_]:
@@ -158,10 +166,13 @@ class Family:
     def nests(self, other: Family) -> bool:
         """Whether every mixture of `other` is also one of this family: no letter of its code is freer. Spheres have any orientation.
 
-        So is one of fewer factors, or of none: of spheres, or of axis-aligned ellipsoids where each column has its noise.
+        So is one of fewer factors, or of none: of spheres, or of axis-aligned ellipsoids where each column has its noise. What a constraint from
+        elsewhere has in common with another family is not known: `full` nests it, and it nests itself.
         """
         if self.n_factors or other.n_factors:
             return self._nests_factors(other)
+        if not (self.lettered and other.lettered):
+            return self.code == "VVV" or self == other
         return all("IEV".index(mine) >= "IEV".index(theirs) for mine, theirs in zip(self.code, other.code, strict=True))
 
     def _nests_factors(self, other: Family) -> bool:
