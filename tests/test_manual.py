@@ -1,16 +1,17 @@
 """The manual tells everything: every page is reached, every command and option is told, every public name has its place, words and an example.
 
-Public is what `mixtura` and its modules `rules`, `families`, `errors` and `selection` list in `__all__`, with those members that the reference shows. Of these
+Public is what `mixtura`, `rules`, `families`, `errors`, `selection` and `likelihood_ratio` list in `__all__`, and what the reference shows. Of these
 
 - every one has a docstring of its own;
 - every class and function has an example in it that runs, and so has every method that the reference shows and that takes an argument.
 
-Properties, and methods that need nothing but their object, are told by the example of the class or by their one sentence; what overrides a
-method keeps the promise of the one that it overrides, so the example stands there; dunders are told by the class.
+Properties, and methods that need nothing but their object, are told by the example of the class or by their one sentence. So is an abstract class
+whole, whose methods mean something together. What overrides a method keeps the promise of the one that it overrides: the example stands there.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import inspect
 import re
@@ -157,7 +158,7 @@ CLASSES_AND_FUNCTIONS = {path: found for path, found in {**PUBLIC, **SHOWN_OBJEC
 METHODS = {
     f"{path}.{name}": function
     for path, found in SHOWN_OBJECTS.items()
-    if inspect.isclass(found)
+    if inspect.isclass(found) and not inspect.isabstract(found)
     for name, function in _methods(found, SHOWN[path])
     if _needs_an_example(found, name, function)
 }

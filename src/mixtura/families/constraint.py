@@ -25,6 +25,13 @@ class Constraint(ABC):
 
     A constraint that no three letters describe makes a family of its own (docs/how-to-extend.md). Then it says how many numbers are free, and
     whether all columns keep `one_scale`: whether a column in other units would leave the family. A scale common to all columns is always free.
+
+    >>> import numpy as np
+    >>> from mixtura.families.constraint import EQUAL
+    >>> scatter, counts = np.array([[4.0, 2.0], [2.0, 4.0]]), np.array([2.0, 4.0])  # diagonals of two components
+    >>> EQUAL.maximise(scatter, counts, None)  # one for all
+    array([[1., 1.],
+           [1., 1.]])
     """
 
     one_scale: bool = False

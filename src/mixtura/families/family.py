@@ -77,7 +77,12 @@ class Family:
         return "linear" if self.moment is MATRIX and self.lettered and self.code[1] == self.code[2] else "similarities"
 
     def shape(self, K: int, D: int) -> tuple[int, ...]:
-        """The shape of the array of covariances."""
+        """The shape of the array of covariances.
+
+        >>> from mixtura.families import family_of
+        >>> family_of("tied").shape(K=3, D=2), family_of("diag").shape(K=3, D=2)
+        ((2, 2), (3, 2))
+        """
         return self.moment.shape(D) if self.pooled else (K, *self.moment.shape(D))
 
     def n_covariance_parameters(self, K: int, D: int) -> int:
@@ -93,7 +98,12 @@ class Family:
         return sum(of_one[letter] * size for letter, size in zip(self.code, (1, D - 1, D * (D - 1) // 2), strict=True))
 
     def n_parameters(self, K: int, D: int) -> int:
-        """Free parameters: covariances, K D means, K - 1 weights."""
+        """Free parameters: covariances, K D means, K - 1 weights.
+
+        >>> from mixtura.families import family_of
+        >>> family_of("diag").n_parameters(K=3, D=2)  # 6 variances, 6 means, 2 weights
+        14
+        """
         return self.n_covariance_parameters(K, D) + K * D + K - 1
 
     def maximise(self, scatter: Array, counts: Array, D: int, previous: Array | None = None) -> Array:
@@ -168,6 +178,10 @@ class Family:
 
         So is one of fewer factors, or of none: of spheres, or of axis-aligned ellipsoids where each column has its noise. What a constraint from
         elsewhere has in common with another family is not known: `full` nests it, and it nests itself.
+
+        >>> from mixtura.families import family_of
+        >>> family_of("full").nests(family_of("tied")), family_of("tied").nests(family_of("diag"))
+        (True, False)
         """
         if self.n_factors or other.n_factors:
             return self._nests_factors(other)
