@@ -64,6 +64,18 @@ def test_pages_fetch_nothing_from_elsewhere() -> None:
     assert yaml.safe_load((ROOT / "mkdocs.yml").read_text())["theme"]["font"] is False
 
 
+def test_figures_of_speed_in_the_readme_are_those_of_the_benchmarks() -> None:
+    """Each row of the table stands in benchmarks/README.md, as one case of full covariances in float64."""
+    measured = (ROOT / "benchmarks" / "README.md").read_text()
+    full = measured[measured.index("One EM iteration, full covariances") : measured.index("One EM iteration, diag covariances")]
+    cases = [line.replace("|", " ").split() for line in full.splitlines() if " float64 |" in line]
+    known = {tuple(case[:3]): (case[5], case[7], case[8], case[13], case[14]) for case in cases}
+    rows = re.findall(r"^\| (\d+) x (\d+), (\d+) \| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(rows) >= 4
+    for *case, figures in rows:
+        assert tuple(figures.replace(" times", "").split(" | ")) == known[tuple(case)]
+
+
 # commands
 
 
