@@ -39,7 +39,23 @@ BLOCK = re.compile(r"^::: (mixtura[\w.]*)\n((?: {4}.*\n)*)", re.MULTILINE)
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
+def _script(path: Path) -> Any:
+    """A script of the documentation as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 # pages
+
+
+def test_the_picture_of_the_readme_is_drawn_by_its_script(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    _script(DOCS / "pictures" / "readme.py").picture(tmp_path / "readme.png")
+    assert (tmp_path / "readme.png").read_bytes()[:4] == b"\x89PNG"
+    assert "(docs/pictures/readme.png)" in (ROOT / "README.md").read_text()
 
 
 def test_the_tree_of_errors_is_that_of_the_module() -> None:
@@ -84,17 +100,9 @@ def test_figures_of_speed_in_the_readme_are_those_of_the_benchmarks() -> None:
 # commands
 
 
-def _command_reference() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("command_reference", DOCS / "command_reference.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_command_reference_is_what_the_command_tells() -> None:
     """Run `python docs/command_reference.py` after any change of the command."""
-    assert (DOCS / "command-reference.md").read_text() == _command_reference().page()
+    assert (DOCS / "command-reference.md").read_text() == _script(DOCS / "command_reference.py").page()
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -23,11 +23,11 @@ def picture(path: Path = HERE / "readme.png") -> None:
     """Rows by component with the mixture's ellipses, and how the best was chosen."""
     rows = np.loadtxt(DATA, delimiter=",", skiprows=1)
     selection = mixtura.select(rows, range(1, 8), list(FAMILIES), random_state=0)
-    mpl.use("Agg")
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
     _rows(left, rows, selection.ranking[0].mixture)
     _choice(right, selection)
     figure.savefig(path, dpi=110, metadata={"Software": None})
+    pyplot.close(figure)
 
 
 def _rows(ax: Any, rows: Any, mixture: mixtura.Mixture) -> None:
@@ -55,4 +55,5 @@ def _choice(ax: Any, selection: mixtura.Selection) -> None:
 
 
 if __name__ == "__main__":
+    mpl.use("Agg")
     picture()
