@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from cases import overlapping, reference, some_mixture
 
 import mixtura
-from mixtura.errors import ParameterError
+from mixtura.errors import MixturaWarning, ParameterError
 from mixtura.families import ALL, FAMILIES, Family, family_of
+from mixtura.families.constraint import Constraint
+from mixtura.moments import MATRIX
 from mixtura.regularisation import Floor, Ridge
 from mixtura.rules import EM, MAP, NaturalGradient, Online, Squarem, Variational
 
@@ -343,3 +347,61 @@ def test_every_family_by_every_door(code: str) -> None:
     assert model.mixture_.family.code == code
     assert mixtura.start(X, 2, code.lower() if code.lower() in FAMILIES else code, random_state=0).family.code == code
     assert mixtura.select(X, [2], code, random_state=0).ranking[0].family.code == code
+
+
+class OneVariance(Constraint):
+    """Sigma_k = s I for all k as whole matrices: `tied_spherical` by another name, which is the oracle."""
+
+    one_scale = True
+
+    def maximise(self, scatter: np.ndarray, counts: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
+        D = scatter.shape[-1]
+        variance = np.trace(scatter, axis1=-2, axis2=-1).sum(axis=-1) / (D * counts.sum(axis=-1))
+        return np.broadcast_to(variance[..., None, None, None] * np.eye(D), scatter.shape).copy()
+
+    def n_parameters(self, K: int, D: int) -> int:
+        return 1
+
+
+OWN = Family("one_variance", "one_variance", MATRIX, pooled=False, constraint=OneVariance())
+
+
+def test_a_family_from_elsewhere_goes_wherever_ours_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FAMILIES, OWN.name, OWN)
+    X = overlapping(300, 3, 2, seed=0)
+    cells = {one.family: one for one in mixtura.select(X, [1, 2, 3], [OWN, "tied_spherical", "full"], random_state=0).cells if one.components == 2}
+    own, ours = cells[OWN], cells[FAMILIES["EII"]]
+    assert own.n_parameters == ours.n_parameters and own.bic == pytest.approx(ours.bic, abs=1e-3)
+    mixture = cells[OWN].mixture
+    mixture.save(tmp_path / "own.safetensors")
+    assert mixtura.Mixture.load(tmp_path / "own.safetensors").family is OWN
+    assert mixture.to_family("full").score(X) == pytest.approx(mixture.score(X), abs=1e-12)
+    fitted = mixtura.GaussianMixture(2, covariance_type="one_variance", random_state=0).fit(X)
+    theirs = mixtura.GaussianMixture(2, covariance_type="tied_spherical", random_state=0).fit(X)
+    assert fitted.score(X) == pytest.approx(theirs.score(X), abs=1e-3)
+
+
+def test_a_family_from_elsewhere_nests_itself_alone_and_full_nests_it() -> None:
+    assert not OWN.lettered and all(one.lettered for one in ALL)
+    assert OWN.nests(OWN) and FAMILIES["full"].nests(OWN)
+    assert not any(OWN.nests(one) for one in ALL) and not any(one.nests(OWN) for one in ALL if one.code != "VVV")
+
+
+@pytest.mark.parametrize("rows", [np.ones((40, 2)), np.c_[np.arange(40.0), np.zeros(40)], np.c_[np.arange(40.0), 1e-9 * np.arange(40.0) ** 2]])
+def test_a_family_from_elsewhere_is_kept_where_covariances_collapse(rows: np.ndarray) -> None:
+    rows = np.r_[rows, np.array([[3.0, 5.0]])]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MixturaWarning)
+        fitted = mixtura.GaussianMixture(2, covariance_type=OWN, random_state=0).fit(rows)
+    covariances = fitted.covariances_
+    assert np.isfinite(covariances).all()
+    assert np.allclose(covariances, covariances[0, 0, 0] * np.eye(2), rtol=1e-9, atol=0)
+
+
+def test_a_constraint_that_does_not_count_its_parameters_says_so() -> None:
+    class Uncounted(Constraint):
+        def maximise(self, scatter: np.ndarray, counts: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
+            return scatter / counts[..., None, None]
+
+    with pytest.raises(ParameterError, match="got Uncounted without n_parameters"):
+        Family("uncounted", "uncounted", MATRIX, pooled=False, constraint=Uncounted()).n_parameters(2, 2)

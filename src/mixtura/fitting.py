@@ -30,6 +30,15 @@ class Step:
     `log_likelihood` is the mean per row in nats. `objective` is what the rule climbs, also per row: the same, unless there is a prior.
     `change` is its gain over the step before (NaN at the start, whose number is 0), `events` what happened when this mixture was made,
     `remaining` what the rule itself expects the objective still to gain (None where it does not say), `state` what it knows besides.
+
+    >>> import numpy as np, mixtura
+    >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+    >>> start = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+    >>> steps = mixtura.iterate(X, start)
+    >>> for step in (next(steps), next(steps)):
+    ...     print(step.number, round(step.log_likelihood, 3), step.mixture.means.round(1).ravel())
+    0 -3.97 [-1.  1.]
+    1 -2.082 [-2.8  3. ]
     """
 
     number: int
@@ -48,6 +57,12 @@ class Fit:
     """What a finished loop leaves: its best step, whether it converged, and likelihood, objective and (step, event) along the way.
 
     `remaining` is what the objective was estimated to have left to gain at the end, in nats per row; `interrupted`, whether Ctrl-C ended it.
+
+    >>> import numpy as np, mixtura
+    >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+    >>> fit = mixtura.fit(X, mixtura.start(X, 2, random_state=0))
+    >>> fit.mixture, fit.converged, fit.remaining < 1e-6
+    (Mixture(2 components, 1 columns, family='full'), True, True)
     """
 
     best: Step
@@ -178,6 +193,12 @@ def fit(
 
     Raises ParameterError for numbers that make no sense and a checkpoint of another fit, DataError for rows that cannot be fitted, FileError for a
     checkpoint that cannot be written or is in use.
+
+    >>> import numpy as np, mixtura
+    >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+    >>> fit = mixtura.fit(X, mixtura.start(X, 2, random_state=0), rule=mixtura.rules.EM(), tol=1e-8)
+    >>> fit.mixture.weights.round(2)
+    array([0.5, 0.5])
     """
     checking.number("tol", tol, "a number >= 0 in nats per row", lambda tol: tol >= 0, 1e-6)
     checking.whole("max_steps", max_steps, 0, 1000)

@@ -35,6 +35,11 @@ class Classification(NamedTuple):
     """How surely a mixture tells rows apart, in nats, summed over rows; both are 0 where every row surely belongs to one component.
 
     `entropy` = -sum_i w_i sum_k r_ik log r_ik, and `log_certainty` = sum_i w_i log max_k r_ik <= 0, with posteriors r_ik and row weights w_i.
+
+    >>> import mixtura
+    >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+    >>> round(mixture.classification([[0.0], [9.0]]).entropy, 3)  # the first row is in doubt: log 2 nats
+    0.693
     """
 
     entropy: float
@@ -168,19 +173,44 @@ class Mixture:
         return Frame.of(mean, np.sqrt(spread), self.family.one_scale)
 
     def log_density(self, X: Any) -> Any:
-        """log p(x) of each row, in nats: (N,)."""
+        """log p(x) of each row, in nats: (N,).
+
+        >>> import mixtura
+        >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+        >>> mixture.log_density([[0.0], [9.0]]).round(3)
+        array([ -1.419, -33.612])
+        """
         return self.ask(X, "log_density")
 
     def posterior(self, X: Any) -> Any:
-        """r_ik = pi_k N(x_i | mu_k, Sigma_k) / p(x_i): (N, K), rows sum to 1."""
+        """r_ik = pi_k N(x_i | mu_k, Sigma_k) / p(x_i): (N, K), rows sum to 1.
+
+        >>> import mixtura
+        >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+        >>> mixture.posterior([[0.0], [1.0]]).round(3)
+        array([[0.5  , 0.5  ],
+               [0.119, 0.881]])
+        """
         return self.ask(X, "posterior")
 
     def assign(self, X: Any) -> Any:
-        """The component of greatest posterior for each row: (N,), the first of equals."""
+        """The component of greatest posterior for each row: (N,), the first of equals.
+
+        >>> import mixtura
+        >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+        >>> mixture.assign([[-2.0], [2.0]])
+        array([0, 1])
+        """
         return self.ask(X, "component")
 
     def score(self, X: Any, sample_weight: ArrayLike | None = None) -> float:
-        """The mean log density per row (weighted mean where `sample_weight` is given), in nats."""
+        """The mean log density per row (weighted mean where `sample_weight` is given), in nats.
+
+        >>> import mixtura
+        >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+        >>> round(mixture.score([[0.0], [9.0]]), 3)
+        -17.516
+        """
         total, weight = self.log_likelihood(X, sample_weight)
         return total / weight
 
@@ -190,6 +220,12 @@ class Mixture:
         """Several answers for each row from one pass; those not asked for are empty. `probability` comes with `density`.
 
         `gaussians` are what rows are weighed with, where a rule expects others than the mixture's own (rules.Variational).
+
+        >>> import mixtura
+        >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+        >>> answers = mixture.answers([[-2.0], [2.0]], component=True, density=True)
+        >>> answers.component, answers.probability.round(3), answers.log_density.round(3)
+        (array([0, 1]), array([0.982, 0.982]), array([-2.094, -2.094]))
         """
         source = self.source(X)
         wanted = {"component": component, "probability": density, "log_density": density, "posterior": posterior}
@@ -261,6 +297,12 @@ class Mixture:
         `random_state` is anything that numpy.random.default_rng takes.
 
         Raises ParameterError unless n >= 1.
+
+        >>> import mixtura
+        >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+        >>> rows, component = mixture.sample(3, random_state=0)
+        >>> rows.shape, component.shape
+        ((3, 1), (3,))
         """
         if n < 1:
             raise ParameterError(f"cannot sample {n} rows: expected n >= 1; try n=1")
@@ -270,7 +312,14 @@ class Mixture:
         return self.means[component] + self.family.moment.draw(covariances, component, self.D, generator), component
 
     def to_family(self, family: str | Family) -> Mixture:
-        """The same mixture written in a more general family."""
+        """The same mixture written in a more general family.
+
+        >>> import mixtura
+        >>> mixture = mixtura.Mixture([0.5, 0.5], [[0.0, 0.0], [1.0, 1.0]], [1.0, 2.0], "tied_diag")
+        >>> mixture.to_family("diag").covariances
+        array([[1., 2.],
+               [1., 2.]])
+        """
         other = family_of(family)
         if not other.nests(self.family):
             raise ParameterError(f"a {self.family.name} mixture is not always {other.name}: expected a more general family; try 'full'")
@@ -280,18 +329,39 @@ class Mixture:
         """Writes a safetensors file: arrays and JSON, nothing that can execute. `metadata`, and more `arrays`, are kept beside its own.
 
         Raises FileError where the file cannot be written; nothing half written is left.
+
+        >>> import tempfile, mixtura
+        >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+        >>> path = f"{tempfile.mkdtemp()}/model.safetensors"
+        >>> mixture.save(path)
         """
         tensors = {**(arrays or {}), "weights": self.weights, "means": self.means, "covariances": self.covariances}
         storage.write(path, tensors, {**(metadata or {}), "family": self.family.name})
 
     @classmethod
     def load(cls, path: str | Path) -> Mixture:
-        """The mixture in a file that `save` wrote. Raises ModelFileError for a damaged or foreign file."""
+        """The mixture in a file that `save` wrote. Raises ModelFileError for a damaged or foreign file.
+
+        >>> import tempfile, mixtura
+        >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+        >>> path = f"{tempfile.mkdtemp()}/model.safetensors"
+        >>> mixture.save(path)
+        >>> mixtura.Mixture.load(path)
+        Mixture(2 components, 1 columns, family='full')
+        """
         return cls.load_with_metadata(path)[0]
 
     @classmethod
     def load_with_metadata(cls, path: str | Path) -> tuple[Mixture, dict[str, Any]]:
-        """The mixture and what was saved beside it."""
+        """The mixture and what was saved beside it.
+
+        >>> import tempfile, mixtura
+        >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+        >>> path = f"{tempfile.mkdtemp()}/model.safetensors"
+        >>> mixture.save(path, {"columns": ["height"]})
+        >>> mixtura.Mixture.load_with_metadata(path)[1]["columns"]
+        ['height']
+        """
         tensors, metadata = storage.read(path)
         try:
             return cls(tensors["weights"], tensors["means"], tensors["covariances"], metadata["family"]), metadata

@@ -68,7 +68,14 @@ class Statistics:
     __radd__ = __add__
 
     def scale(self, factor: float) -> Statistics:
-        """The statistics of the same rows with every weight multiplied by `factor`."""
+        """The statistics of the same rows with every weight multiplied by `factor`.
+
+        >>> import mixtura
+        >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+        >>> statistics = mixtura.sweep(mixture, [[-1.0], [3.0]])
+        >>> statistics.scale(0.5).weight, statistics.scale(0.5).rows
+        (1.0, 2)
+        """
         return replace(
             self,
             weight=self.weight * factor,
@@ -79,7 +86,15 @@ class Statistics:
         )
 
     def repivot(self, pivots: Array) -> Statistics:
-        """The same sums about other pivots (K, D): second' = second - 2 sym(first d') + counts dd', d = new - old."""
+        """The same sums about other pivots (K, D): second' = second - 2 sym(first d') + counts dd', d = new - old.
+
+        >>> import mixtura
+        >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+        >>> statistics = mixtura.sweep(mixture, [[-1.0], [3.0]])
+        >>> moved = statistics.repivot(statistics.means)  # about their own means
+        >>> bool(abs(moved.first).max() < 1e-12), bool(abs(moved.means - statistics.means).max() < 1e-12)
+        (True, True)
+        """
         if pivots is self.pivots or np.array_equal(pivots, self.pivots):
             return self
         shift = pivots - self.pivots
@@ -92,7 +107,16 @@ class Statistics:
         return self.moment.pooled_product(a, b) if self.pooled else self.moment.product(a, b)
 
     def translate(self, centre: Array, scale: Array) -> Statistics:
-        """The statistics of centre + scale * x."""
+        """The statistics of centre + scale * x.
+
+        >>> import mixtura
+        >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+        >>> statistics = mixtura.sweep(mixture, [[-1.0], [3.0]])
+        >>> import numpy as np
+        >>> metres = statistics.translate(np.array([10.0]), np.array([2.0]))  # of the rows 10 + 2 x
+        >>> np.allclose(metres.means, 10 + 2 * statistics.means), np.allclose(metres.scatter, 4 * statistics.scatter)
+        (True, True)
+        """
         log_likelihood = self.log_likelihood - self.weight * float(np.log(scale).sum())
         moved = self._about(centre + scale * self.pivots, self.first * scale, self.moment.rescale(self.second, scale), log_likelihood)
         moment = self.moment.rescaled(scale)

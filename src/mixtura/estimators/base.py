@@ -112,12 +112,23 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         (InterruptionWarning, `history_.interrupted`); before the first step is complete it is raised.
 
         Raises ParameterError and DataError; see the class for these and for what is warned of. FileError for a checkpoint that cannot be written.
+
+        >>> import numpy as np, mixtura
+        >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+        >>> mixtura.GaussianMixture(2, random_state=0).fit(X).converged_
+        True
         """
         self._fit(X, sample_weight, columns, checkpoint, checkpoint_every)
         return self
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: ArrayLike | str | None = None) -> Any:
-        """`fit`, then the component of each row of X, as `predict` gives it: (N,)."""
+        """`fit`, then the component of each row of X, as `predict` gives it: (N,).
+
+        >>> import numpy as np, mixtura
+        >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+        >>> mixtura.GaussianMixture(2, random_state=0).fit_predict(X)[[0, -1]]
+        array([0, 1])
+        """
         return self._ask(self._fit(X, sample_weight), "component")
 
     def predict(self, X: Any) -> Any:
@@ -125,19 +136,47 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
         X is whatever `fit` takes; rows of a file are read in one pass, a collection of Dask or Spark gives a lazy one of the same kind.
         This and the methods below raise NotFittedError before `fit`, DataError for rows that are not finite, and ValueError for other columns.
+
+        >>> import numpy as np, mixtura
+        >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+        >>> model = mixtura.GaussianMixture(2, random_state=0).fit(X)
+        >>> model.predict([[-3.0], [3.0]])
+        array([0, 1])
         """
         return self._ask(self._read(X), "component")
 
     def predict_proba(self, X: Any) -> Any:
-        """The posterior r_ik of each component for each row: (N, K), rows sum to 1."""
+        """The posterior r_ik of each component for each row: (N, K), rows sum to 1.
+
+        >>> import numpy as np, mixtura
+        >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+        >>> model = mixtura.GaussianMixture(2, random_state=0).fit(X)
+        >>> model.predict_proba([[-3.0], [3.0]]).round(3)
+        array([[1., 0.],
+               [0., 1.]])
+        """
         return self._ask(self._read(X), "posterior")
 
     def score_samples(self, X: Any) -> Any:
-        """log p(x_i) of each row, in nats: (N,); under variational Bayes log sum_k exp E[log pi_k N(x_i | mu_k, Sigma_k)]."""
+        """log p(x_i) of each row, in nats: (N,); under variational Bayes log sum_k exp E[log pi_k N(x_i | mu_k, Sigma_k)].
+
+        >>> import numpy as np, mixtura
+        >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+        >>> model = mixtura.GaussianMixture(2, random_state=0).fit(X)
+        >>> model.score_samples([[-3.0], [0.0]]).round(1)
+        array([-1.5, -5.6])
+        """
         return self._ask(self._read(X), "log_density")
 
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | str | None = None) -> float:
-        """The mean of `score_samples` over rows, weighted by `sample_weight` (N,), in nats per row; `y` is ignored."""
+        """The mean of `score_samples` over rows, weighted by `sample_weight` (N,), in nats per row; `y` is ignored.
+
+        >>> import numpy as np, mixtura
+        >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+        >>> model = mixtura.GaussianMixture(2, random_state=0).fit(X)
+        >>> round(model.score(X), 2)
+        -2.07
+        """
         total, weight = self._fitted().log_likelihood(self._read(X, sample_weight), gaussians=self._gaussians)
         return total / weight
 
@@ -145,18 +184,38 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         """-2 loglik + p log n, in nats, of `mixture_`: smaller is better (mclust's has the other sign).
 
         p parameters are free, n is the sum of weights.
+
+        >>> import numpy as np, mixtura
+        >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+        >>> model = mixtura.GaussianMixture(2, random_state=0).fit(X)
+        >>> bool(np.isclose(model.bic(X), -2 * 100 * model.score(X) + 5 * np.log(100)))
+        True
         """
         log_likelihood, n = self._fitted().log_likelihood(self._read(X, sample_weight))
         return -2 * log_likelihood + self.mixture_.n_parameters * float(np.log(n))
 
     def aic(self, X: Any, sample_weight: ArrayLike | str | None = None) -> float:
-        """-2 loglik + 2 p, in nats, of `mixture_`: smaller is better. p parameters are free."""
+        """-2 loglik + 2 p, in nats, of `mixture_`: smaller is better. p parameters are free.
+
+        >>> import numpy as np, mixtura
+        >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+        >>> model = mixtura.GaussianMixture(2, random_state=0).fit(X)
+        >>> bool(np.isclose(model.aic(X), -2 * 100 * model.score(X) + 2 * 5))
+        True
+        """
         return -2 * self._fitted().log_likelihood(self._read(X, sample_weight))[0] + 2 * self.mixture_.n_parameters
 
     def sample(self, n_samples: int = 1) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Rows drawn from the mixture (n_samples, D), and the component of each (n_samples,), grouped by component as scikit-learn does.
 
         Drawn by `random_state`, so an integer there gives the same rows every time. Raises ParameterError unless n_samples >= 1.
+
+        >>> import numpy as np, mixtura
+        >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+        >>> model = mixtura.GaussianMixture(2, random_state=0).fit(X)
+        >>> rows, component = model.sample(3)
+        >>> rows.shape, component.shape
+        ((3, 1), (3,))
         """
         rows, component = self._fitted().sample(n_samples, _generator(self.random_state))
         order = np.argsort(component, kind="stable")

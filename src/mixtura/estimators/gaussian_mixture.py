@@ -193,12 +193,28 @@ class GaussianMixture(MixtureEstimator):
 
         Raises NotFittedError before `fit`, ParameterError for a parameter that cannot be written down (a generator, say), and FileError where the
         file cannot be written.
+
+        >>> import numpy as np, mixtura
+        >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+        >>> model = mixtura.GaussianMixture(2, random_state=0).fit(X)
+        >>> import tempfile
+        >>> model.save(f"{tempfile.mkdtemp()}/model.safetensors")
         """
         saving.save(self, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """The estimator in a file that `save` wrote. Raises FileError, ModelFileError for a damaged or foreign file."""
+        """The estimator in a file that `save` wrote. Raises FileError, ModelFileError for a damaged or foreign file.
+
+        >>> import numpy as np, mixtura
+        >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+        >>> model = mixtura.GaussianMixture(2, random_state=0).fit(X)
+        >>> import tempfile
+        >>> path = f"{tempfile.mkdtemp()}/model.safetensors"
+        >>> model.save(path)
+        >>> bool((mixtura.GaussianMixture.load(path).predict(X) == model.predict(X)).all())
+        True
+        """
         return saving.load(cls, path)
 
     def _stream(self, source: Source, task: Task, rule: Online) -> Stream:

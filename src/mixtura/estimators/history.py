@@ -24,6 +24,13 @@ class History:
     the `n_init` runs ended, `run` which of them was kept (from 0). `objectives` are what the rule climbed: the log-likelihoods, unless there
     was a prior. `remaining` is what was left to gain of it at the end, by estimate, per row. `source` is where the rows lay,
     `engine` what worked on them; `interrupted`, whether Ctrl-C ended it.
+
+    >>> import numpy as np, mixtura
+    >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+    >>> model = mixtura.GaussianMixture(2, random_state=0).fit(X)
+    >>> history = model.history_
+    >>> history.start, len(history.log_likelihoods) == model.n_iter_ + 1, history.events
+    ('auto', True, ())
     """
 
     log_likelihoods: tuple[float, ...]

@@ -40,7 +40,7 @@ from mixtura.families.proportional import PROPORTIONAL
 from mixtura.families.volumes import EQUAL_VOLUMES
 from mixtura.moments import NORM
 
-ALL: tuple[Family, ...] = (  # the special before the general
+ALL: tuple[Family, ...] = (
     Family.of("EII", "tied_spherical"),
     Family.of("VII", "spherical"),
     Family.of("EEI", "tied_diag"),
@@ -56,9 +56,14 @@ ALL: tuple[Family, ...] = (  # the special before the general
     Family.of("EVV", constraint=EQUAL_VOLUMES),
     Family.of("VVV", "full"),
 )
+"""The fourteen families, the special before the general."""
+
 USUAL = tuple(one for one in ALL if one.constraint is None)  # one covariance for all, or each its own: no M-step takes turns
+"""The six of them whose components share one covariance or nothing."""
+
 FAMILIES: dict[str, Family] = {key: one for one in ALL for key in (one.name, one.code)}
 FAMILIES |= {"E": FAMILIES["EII"], "V": FAMILIES["VII"]}
+"""Every family by its name and by its code. What is added here is known by its name everywhere (docs/how-to-extend.md)."""
 
 
 @lru_cache(maxsize=256)
@@ -136,12 +141,22 @@ def family_of(name: str | Family, n_factors: int | None = None) -> Family:
 
 
 def has_factors(name: object) -> bool:
-    """Whether this is a family of factors, or the name of one, with or without their number."""
+    """Whether this is a family of factors, or the name of one, with or without their number.
+
+    >>> from mixtura.families import has_factors
+    >>> has_factors("factor:5"), has_factors("full")
+    (True, False)
+    """
     return (name.name if isinstance(name, Family) else str(name)).partition(":")[0] in WITH_FACTORS
 
 
 def in_order(chosen: Iterable[Family]) -> list[Family]:
-    """Each once, the special before the general: those of `ALL` as they stand there, then ppca and factor by their numbers of factors."""
+    """Each once, the special before the general: those of `ALL` as they stand there, then ppca and factor by their numbers of factors.
+
+    >>> from mixtura.families import family_of, in_order
+    >>> [one.code for one in in_order(map(family_of, ["full", "ppca:3", "tied", "EEE"]))]
+    ['EEE', 'VVV', 'ppca:3']
+    """
     places = {one.name: place for place, one in enumerate(ALL)}
     unique = {one.name: one for one in chosen}.values()
     return sorted(unique, key=lambda one: (places.get(one.name, len(ALL)), one.moment.reference is not NORM, one.n_factors))

@@ -14,13 +14,27 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.errors import ParameterError
 from mixtura.moments import Array
 
 Number = TypeVar("Number", bound=np.generic)
 
 
 class Constraint(ABC):
-    """One way for covariances to be alike. There is one of each, in the file that is named after it."""
+    """One way for covariances to be alike. There is one of each, in the file that is named after it.
+
+    A constraint that no three letters describe makes a family of its own (docs/how-to-extend.md). Then it says how many numbers are free, and
+    whether all columns keep `one_scale`: whether a column in other units would leave the family. A scale common to all columns is always free.
+
+    >>> import numpy as np
+    >>> from mixtura.families.constraint import EQUAL
+    >>> scatter, counts = np.array([[4.0, 2.0], [2.0, 4.0]]), np.array([2.0, 4.0])  # diagonals of two components
+    >>> EQUAL.maximise(scatter, counts, None)  # one for all
+    array([[1., 1.],
+           [1., 1.]])
+    """
+
+    one_scale: bool = False
 
     @abstractmethod
     def maximise(self, scatter: Array, counts: Array, previous: Array | None) -> Array:
@@ -29,6 +43,10 @@ class Constraint(ABC):
         Where they are found step by step, the steps begin at those of `previous`, and never end below them. Where a scatter is singular they
         may be so as well, or NaN: `Family.maximise_above` looks.
         """
+
+    def n_parameters(self, K: int, D: int) -> int:
+        """Free numbers in K covariances of D columns. Of the fourteen families the letters tell."""
+        raise ParameterError(f"the number of free parameters is not known: got {type(self).__name__} without n_parameters(K, D); try defining it")
 
 
 class Free(Constraint):

@@ -54,9 +54,14 @@ class Family:
         return self.moment.q if isinstance(self.moment, Factors) else 0
 
     @property
+    def lettered(self) -> bool:
+        """Whether the three letters of the code say everything, as of the fourteen: not of factors, nor under a constraint from elsewhere."""
+        return len(self.code) == 3 and set(self.code) <= set("IEV")
+
+    @property
     def one_scale(self) -> bool:
         """Whether all columns are measured by one scale, as spheres and equal noises need."""
-        return self.moment.reference is NORM
+        return self.moment.reference is NORM or (self.constraint is not None and self.constraint.one_scale)
 
     @property
     def coupled(self) -> bool:
@@ -69,10 +74,15 @@ class Family:
         if self.moment.reference is DIAGONAL:
             return "scales"
         # a linear map mixes shape and orientation: it may where both are equal, or both free
-        return "linear" if self.moment is MATRIX and self.code[1] == self.code[2] else "similarities"
+        return "linear" if self.moment is MATRIX and self.lettered and self.code[1] == self.code[2] else "similarities"
 
     def shape(self, K: int, D: int) -> tuple[int, ...]:
-        """The shape of the array of covariances."""
+        """The shape of the array of covariances.
+
+        >>> from mixtura.families import family_of
+        >>> family_of("tied").shape(K=3, D=2), family_of("diag").shape(K=3, D=2)
+        ((2, 2), (3, 2))
+        """
         return self.moment.shape(D) if self.pooled else (K, *self.moment.shape(D))
 
     def n_covariance_parameters(self, K: int, D: int) -> int:
@@ -82,11 +92,18 @@ class Family:
         """
         if self.n_factors:
             return K * self.moment.n_parameters(D)
+        if self.constraint is not None and not self.lettered:
+            return self.constraint.n_parameters(K, D)
         of_one = {"I": 0, "E": 1, "V": K}
         return sum(of_one[letter] * size for letter, size in zip(self.code, (1, D - 1, D * (D - 1) // 2), strict=True))
 
     def n_parameters(self, K: int, D: int) -> int:
-        """Free parameters: covariances, K D means, K - 1 weights."""
+        """Free parameters: covariances, K D means, K - 1 weights.
+
+        >>> from mixtura.families import family_of
+        >>> family_of("diag").n_parameters(K=3, D=2)  # 6 variances, 6 means, 2 weights
+        14
+        """
         return self.n_covariance_parameters(K, D) + K * D + K - 1
 
     def maximise(self, scatter: Array, counts: Array, D: int, previous: Array | None = None) -> Array:
@@ -135,7 +152,8 @@ class Family:
             covariances[low] = self.maximise(padded, counts[low], scatter.shape[-1])
             floor *= COARSE
         low = self._below(covariances, reference, relative).any(axis=-1)
-        covariances[low] = EQUAL.maximise(scatter[low], counts[low], None) + relative * (1 + 1e-9) * reference
+        shared = EQUAL.maximise(scatter[low], counts[low], None) + relative * (1 + 1e-9) * reference
+        covariances[low] = shared if self.lettered else self.maximise(shared * across(counts[low], shared), counts[low], scatter.shape[-1])
         return covariances
 
     def _below(self, covariances: Array, reference: Array, relative: float) -> NDArray[np.bool_]:
@@ -158,10 +176,17 @@ class Family:
     def nests(self, other: Family) -> bool:
         """Whether every mixture of `other` is also one of this family: no letter of its code is freer. Spheres have any orientation.
 
-        So is one of fewer factors, or of none: of spheres, or of axis-aligned ellipsoids where each column has its noise.
+        So is one of fewer factors, or of none: of spheres, or of axis-aligned ellipsoids where each column has its noise. What a constraint from
+        elsewhere has in common with another family is not known: `full` nests it, and it nests itself.
+
+        >>> from mixtura.families import family_of
+        >>> family_of("full").nests(family_of("tied")), family_of("tied").nests(family_of("diag"))
+        (True, False)
         """
         if self.n_factors or other.n_factors:
             return self._nests_factors(other)
+        if not (self.lettered and other.lettered):
+            return self.code == "VVV" or self == other
         return all("IEV".index(mine) >= "IEV".index(theirs) for mine, theirs in zip(self.code, other.code, strict=True))
 
     def _nests_factors(self, other: Family) -> bool:

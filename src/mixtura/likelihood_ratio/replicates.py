@@ -31,7 +31,15 @@ WORTHWHILE = 3.0  # seconds of replicates left for which starting other processe
 
 @dataclass(frozen=True)
 class BootstrapProgress:
-    """Where a test stands: `done` of `n_bootstrap` replicates of K = `components` against K + 1, in nats the statistic of the data."""
+    """Where a test stands: `done` of `n_bootstrap` replicates of K = `components` against K + 1, in nats the statistic of the data.
+
+    >>> import numpy as np, mixtura
+    >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+    >>> told = []
+    >>> test = mixtura.likelihood_ratio_test(X, 1, "tied", n_bootstrap=19, random_state=0, n_jobs=1, on_progress=told.append)
+    >>> told[-1].done, told[-1].n_bootstrap
+    (19, 19)
+    """
 
     components: int
     done: int

@@ -22,6 +22,12 @@ class LikelihoodRatioTest:
 
     `replicates` (B,) are the statistics of the replicates that are done, in their order, and `regular` (B,) says whether each has a regular
     maximum of K + 1 components; one that has none counts as it is. `n_bootstrap` is how many replicates were asked for, `alpha` the level.
+
+    >>> import numpy as np, mixtura
+    >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+    >>> test = mixtura.likelihood_ratio_test(X, 1, "tied", n_bootstrap=19, random_state=0, n_jobs=1)
+    >>> test.p_value, test.rejected, len(test.replicates)
+    (0.05, True, 19)
     """
 
     components: int
@@ -97,6 +103,12 @@ class SequentialTest:
 
     `settled` says whether that one was reached; else all that were asked for, or that the rows allow, rejected, or an interrupt came
     (`interrupted`), and `components` is only a lower bound.
+
+    >>> import numpy as np, mixtura
+    >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+    >>> tests = mixtura.likelihood_ratio_test(X, range(1, 4), "tied", n_bootstrap=19, random_state=0, n_jobs=1)
+    >>> tests.components, tests.settled, len(tests)
+    (2, True, 2)
     """
 
     tests: tuple[LikelihoodRatioTest, ...]

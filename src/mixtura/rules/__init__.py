@@ -40,6 +40,8 @@ RULES: dict[str, Callable[..., Rule]] = {
     "gradient": GradientAscent,
     "lbfgs": LBFGS,
 }
+"""What makes the rule of each name."""
+
 PACED = ("natural", "gradient")  # these have a learning rate
 ACCELERATED = ("em", "map")  # these make sure where less than the fit's tolerance seems to be left
 
@@ -50,6 +52,10 @@ def rule_of(
     """The rule of this name for a fit to `tol`, or the rule itself. `learning_rate` None is the rule's own.
 
     Raises ParameterError for an unknown name, for a learning rate where the rule has none, and for what a rule object brings itself.
+
+    >>> from mixtura.rules import rule_of
+    >>> type(rule_of("em")).__name__, rule_of("natural", learning_rate=0.5).learning_rate
+    ('Squarem', 0.5)
     """
     if isinstance(name, Rule):
         if learning_rate is not None:

@@ -49,6 +49,13 @@ class Prior:
 
         A hundredth of a row behind every mean, which is that of all rows; D + 2 degrees of freedom; the covariance of all rows, shrunk by
         K^(2/D) as if the components shared their volume; weights as likely as any others.
+
+        >>> import numpy as np, mixtura
+        >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+        >>> mixture = mixtura.start(X, 2, random_state=0)
+        >>> prior = mixtura.rules.Prior.weak(mixture.family, mixtura.sweep(mixture, X))
+        >>> mixtura.fit(X, mixture, mixtura.rules.MAP(prior)).mixture
+        Mixture(2 components, 1 columns, family='full')
         """
         K, D = statistics.pivots.shape
         shrunk = np.asarray(statistics.data_covariance / K ** (2 / D))
@@ -63,6 +70,13 @@ class Prior:
         mixture models", Digital Signal Processing 10, 19-41, equations 12 and 13, with alpha_k = n_k / (n_k + relevance).
 
         Raises ParameterError unless relevance > 0.
+
+        >>> import numpy as np, mixtura
+        >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+        >>> mixture = mixtura.start(X, 2, random_state=0)
+        >>> prior = mixtura.rules.Prior.of_mixture(mixture, relevance=10.0)
+        >>> mixtura.fit(X[:5], mixture, mixtura.rules.MAP(prior)).mixture.weights.round(2)
+        array([0.6, 0.4])
         """
         check_relevance(relevance)
         family, K = mixture.family, mixture.K

@@ -11,7 +11,12 @@ from mixtura.statistics import Statistics
 
 
 class Event(NamedTuple):
-    """Something worth telling: a "repair" of a component, or a "note" on the rule's own steps."""
+    """Something worth telling: a "repair" of a component, or a "note" on the rule's own steps.
+
+    >>> import mixtura
+    >>> mixtura.rules.Event("note", "the step was halved").message
+    'the step was halved'
+    """
 
     kind: Literal["repair", "note"]
     message: str
@@ -22,6 +27,13 @@ class Update(NamedTuple):
 
     `remaining` is the rule's own estimate of what the objective has still to gain at that mixture, in nats per row; None leaves the
     estimate to the loop, which looks at the objective's last changes.
+
+    >>> import numpy as np, mixtura
+    >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+    >>> start, rule = mixtura.start(X, 2, random_state=0), mixtura.rules.EM()
+    >>> update = rule.update(start, mixtura.sweep(start, X), rule.initial(start))
+    >>> update.mixture, update.events
+    (Mixture(2 components, 1 columns, family='full'), ())
     """
 
     mixture: Mixture
@@ -35,6 +47,18 @@ class Rule(ABC):
 
     A rule whose `batch_rows` is a number learns from mini-batches of so many rows, drawn anew for every pass by `seed`: an update a batch.
     The loop then looks at all rows once a pass. After `passes` of them the rule is done; None is never.
+
+    >>> import numpy as np, mixtura
+    >>> class MeansAlone(mixtura.rules.Rule):  # EM that leaves weights and covariances as the start has them
+    ...     def initial(self, mixture):
+    ...         return None
+    ...     def update(self, mixture, statistics, state):
+    ...         moved = mixtura.Mixture(mixture.weights, statistics.means, mixture.covariances, mixture.family)
+    ...         return mixtura.rules.Update(moved, state)
+    >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+    >>> start = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+    >>> mixtura.fit(X, start, MeansAlone()).mixture.means.round(1).ravel()
+    array([-2.9,  3. ])
     """
 
     batch_rows: int | None = None

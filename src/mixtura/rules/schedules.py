@@ -15,7 +15,12 @@ from mixtura import checking
 
 
 class Schedule(ABC):
-    """A learning rate that changes: called with the number of the update, 0 for the first, it answers the rate."""
+    """A learning rate that changes: called with the number of the update, 0 for the first, it answers the rate.
+
+    >>> from mixtura.rules import GradientAscent, Power
+    >>> isinstance(GradientAscent(learning_rate=Power(0.5)).learning_rate, Power)  # wherever a rate may change
+    True
+    """
 
     @abstractmethod
     def __call__(self, t: int) -> float:

@@ -101,7 +101,15 @@ class Posterior(NamedTuple):
 
 
 class Beliefs(NamedTuple):
-    """The state of the rule: prior and posterior, None as long as no row was seen, and the data's covariance."""
+    """The state of the rule: prior and posterior, None as long as no row was seen, and the data's covariance.
+
+    >>> import numpy as np, mixtura
+    >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+    >>> mixture = mixtura.start(X, 2, random_state=0)
+    >>> step = next(mixtura.iterate(X, mixture, mixtura.rules.Variational()))
+    >>> step.state.posterior is None  # no row was seen yet
+    True
+    """
 
     prior: NormalWishart | None = None
     posterior: Posterior | None = None
@@ -226,6 +234,15 @@ class Variational(Rule):
         """Where to begin when all rows are known, `everything`: at a posterior, or at that after as many rows as if drawn from the start.
 
         The start's components count n pi_k rows of mean mu_k and covariance Sigma_k; no pass over the rows is needed.
+
+        >>> import numpy as np, mixtura
+        >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+        >>> mixture = mixtura.start(X, 2, random_state=0)
+        >>> rule, source = mixtura.rules.Variational(), mixtura.open(X)
+        >>> everything = source.everything(mixture.family.moment, common=False)
+        >>> begun, beliefs = rule.begin(mixture, everything)
+        >>> begun.weights.round(2)
+        array([0.5, 0.5])
         """
         self.check(start.family, start.D)
         beliefs = Beliefs(self._prior(start.family, start.K, everything, Beliefs()), posterior, everything.data_covariance)

@@ -26,6 +26,12 @@ class Candidate:
     `status` is "converged", "not converged", "repaired" (a component was re-seeded or floored on the way), "spurious" (a component holds
     less than D + 1 rows, with q factors q + 1, or is flatter than a millionth of the data's variance in some direction), "too few rows" or
     "interrupted" (not fitted).
+
+    >>> import numpy as np, mixtura
+    >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+    >>> one = mixtura.select(X, 2, "full", random_state=0).ranking[0]
+    >>> one.mixture, one.n_parameters, one.status, bool(abs(one.bic - (2 * one.log_likelihood - 5 * np.log(100))) < 1e-9)
+    (Mixture(2 components, 1 columns, family='full'), 5, 'converged', True)
     """
 
     components: int

@@ -180,7 +180,10 @@ class SweepBySweep(Climber):
 
 
 class Compiled(SweepBySweep):
-    """Short runs in one call, and where the scout's rows are all rows and the rule is EM, the fit as well. Factors go sweep by sweep."""
+    """Short runs in one call, and where the scout's rows are all rows and the rule is EM, the fit as well.
+
+    Only of the fourteen families: factors, and families under a constraint from elsewhere, go sweep by sweep.
+    """
 
     @cached_property
     def few(self) -> Few:
@@ -206,7 +209,7 @@ class Compiled(SweepBySweep):
 
     def best(self, family: Family, around: Around, least: float, tell: Tell = None) -> Found:
         """All together."""
-        if family.n_factors:
+        if not family.lettered:
             return super().best(family, around, least, tell)
         starts = self._together(family, around)
         assert starts is not None
@@ -214,7 +217,7 @@ class Compiled(SweepBySweep):
 
     def better(self, family: Family, around: Around, least: float) -> Found | None:
         """All together."""
-        if family.n_factors:
+        if not family.lettered:
             return super().better(family, around, least)
         if (starts := self._together(family, around)) is None:
             return None
@@ -223,7 +226,7 @@ class Compiled(SweepBySweep):
 
     def climb(self, begin: Mixture, tell: Tell = None) -> Found:
         """Compiled, if that is the rule's way and no component collapses."""
-        if self.whole and not begin.family.n_factors:
+        if self.whole and begin.family.lettered:
             start = self.few.begin(Start.of(begin))
             at = self.few.run(begin.family, Start(*(array[None] for array in start)), self.max_iter, tol=self.tol)
             if not at.collapsed[0]:

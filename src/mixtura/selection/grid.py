@@ -29,7 +29,15 @@ HOPE = 0.02  # nats per row that more than a few steps of EM may still gain
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """Where a selection stands: a cell (of `cells`) and its last step."""
+    """Where a selection stands: a cell (of `cells`) and its last step.
+
+    >>> import numpy as np, mixtura
+    >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+    >>> told = []
+    >>> selection = mixtura.select(X, [1, 2], "full", random_state=0, on_progress=told.append)
+    >>> told[-1].cells, {at.components for at in told}
+    (2, {1, 2})
+    """
 
     components: int
     family: Family

@@ -35,6 +35,13 @@ class Selection:
     `cells` are the candidates in grid order, `criterion` is what ranks them; `interrupted` tells whether the search was ended early (what
     is missing has that status). `constant_columns` told nothing; `columns` are the names of the columns, where they have any; `parameters`
     are those of the estimator that `best` is.
+
+    >>> import numpy as np, mixtura
+    >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+    >>> selection = mixtura.select(X, range(1, 4), ["tied", "full"], random_state=0)
+    >>> first = selection.ranking[0]
+    >>> first.components, first.family.name, selection.best.predict([[-3.0], [3.0]])
+    (2, 'tied', array([0, 1]))
     """
 
     cells: tuple[Candidate, ...]
@@ -91,6 +98,14 @@ class Selection:
         Cells that are not regular are crosses, the best is circled. All values are of the same rows: of the subsample, where there was one.
 
         Raises MissingLibraryError where matplotlib is not installed.
+
+        >>> import numpy as np, mixtura
+        >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+        >>> selection = mixtura.select(X, range(1, 4), ["tied", "full"], random_state=0)
+        >>> from matplotlib.figure import Figure
+        >>> ax = selection.plot(Figure().subplots())
+        >>> ax.get_xlabel()
+        'components'
         """
         from mixtura.selection.picture import draw
 
@@ -100,6 +115,13 @@ class Selection:
         """All of it as JSON, the candidates ranked; written to `path` too, where that is given. NaN and infinities become null.
 
         Raises FileError where the file cannot be written; nothing half written is left.
+
+        >>> import numpy as np, mixtura
+        >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
+        >>> selection = mixtura.select(X, range(1, 4), ["tied", "full"], random_state=0)
+        >>> import json
+        >>> sorted(json.loads(selection.to_json()))
+        ['best', 'candidates', 'columns', 'constant_columns', 'criterion', 'interrupted']
         """
         if path is not None:
             storage.write_json(path, self.facts())

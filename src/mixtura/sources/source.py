@@ -64,6 +64,15 @@ class Source(ABC):
     `named` tells whether the columns have names of their own; others are called x0, x1, ... `skipped` are columns of a file or table that were
     not taken because they hold no numbers. `origin` says where the rows lie, `engine` what works on them. `watch`, where it is set, is told
     how far a pass has come. `n_bytes` is what a pass reads, where that is known.
+
+    >>> import numpy as np, mixtura
+    >>> source = mixtura.open(np.arange(6.0).reshape(3, 2))
+    >>> source.n_rows, source.D, source.profile.mean
+    (3, 2, array([2., 3.]))
+    >>> float(source.reduce(lambda block: block.rows.sum()))  # any function of a block whose answers add
+    15.0
+    >>> [part.tolist() for part in source.map(lambda block: block.rows.max(axis=1))]
+    [[1.0, 3.0, 5.0]]
     """
 
     columns: tuple[str, ...]

@@ -22,7 +22,14 @@ DENSE = frozenset(("probability", "log_density"))  # answers for which the kerne
 
 
 class Block(NamedTuple):
-    """Rows in hand: `rows` (n, D), their weights (n,) or None, and the number of the first."""
+    """Rows in hand: `rows` (n, D), their weights (n,) or None, and the number of the first.
+
+    >>> import numpy as np
+    >>> from mixtura.sources import Block
+    >>> block = Block(start=0, rows=np.ones((3, 2)), weights=None)
+    >>> block.rows.shape
+    (3, 2)
+    """
 
     start: int
     rows: NDArray[Any]
