@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -376,6 +377,37 @@ def test_the_gradient_rule_reaches_the_same_optimum(X):
 
 
 # tables
+
+
+NO_NUMBERS = {
+    "a word in a data frame": (lambda: pd.DataFrame({"a": [1.0, 2.0], "b": ["3", "x"]}), "column 'b' is not numeric: got 'x' in row 1"),
+    "a word in polars": (lambda: pl.DataFrame({"a": [1.0, 2.0], "b": ["3", "x"]}), "column 'b' is not numeric: got 'x' in row 1"),
+    "dates beside numbers": (
+        lambda: pd.DataFrame({"a": [1.0, 2.0], "t": pd.date_range("2020", periods=2)}),
+        "column 't' is not numeric: got Datetime",
+    ),
+    "dates alone": (lambda: pd.DataFrame({"t": pd.date_range("2020", periods=2)}), "column 't' is not numeric: got Datetime"),
+    "an array of dates": (lambda: np.array([["2020"], ["2021"]], "M8[D]"), "the data are not numbers: got dtype datetime64"),
+    "an array of words": (lambda: np.array([["a"], ["b"]]), "the data are not numbers: got dtype <U1"),
+    "a word in a list": (lambda: [[1.0, "x"], [2.0, 3.0]], "the data are not numbers: got dtype <U32"),
+    "objects": (
+        lambda: np.array([[1.0, "x"], [2.0, 3.0]], object),
+        "the data are not numbers: got dtype object (could not convert string to float: 'x')",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NO_NUMBERS)
+def test_what_is_no_number_is_refused_by_its_column(case):
+    make, message = NO_NUMBERS[case]
+    with pytest.raises(DataError, match=re.escape(message)):
+        GaussianMixture(1).fit(make())
+
+
+def test_numbers_that_are_kept_as_objects_are_numbers(X):
+    expected = GaussianMixture(2, random_state=0).fit(X).means_
+    np.testing.assert_array_equal(GaussianMixture(2, random_state=0).fit(X.astype(object)).means_, expected)
+    np.testing.assert_array_equal(GaussianMixture(2, random_state=0).fit(pd.DataFrame(X).astype(object)).means_, expected)
 
 
 @pytest.mark.parametrize("table", [pd.DataFrame, pl.DataFrame])

@@ -80,7 +80,12 @@ def asked(
     columns: Annotated[str | None, typer.Option(help="Columns to fit, as a,b,c; all numeric ones where not given.", show_default=False)] = None,
     weight: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that says how often a row counts.", show_default=False)] = None,
     components: Annotated[str, typer.Option(help="Numbers of components to try: 3, 1:9 or 2,4,6.")] = "1:9",
-    family: Annotated[str, typer.Option(help="Covariance families to try, as full,diag or mclust's VVV,VVI; auto or all is 14, usual six.")] = "auto",
+    family: Annotated[
+        str,
+        typer.Option(
+            help="Covariance families to try, as full,diag or mclust's VVV,VVI; all is 14, usual six; auto is all up to 32 columns, usual beyond."
+        ),
+    ] = "auto",
     criterion: Annotated[str, typer.Option(help="What ranks the candidates: bic, icl, aic or held_out.")] = "bic",
     folds: Annotated[int, typer.Option(min=2, help="Parts that the rows are dealt into for the criterion held_out.")] = 5,
     subsample: Annotated[str, typer.Option(help="Rows that the grid is fitted to before the best go on to all rows; or all.")] = "50000",

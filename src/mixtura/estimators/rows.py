@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,13 @@ from mixtura.errors import DataError, ParameterError
 from mixtura.sources import ArraySource, Source
 from mixtura.sources import open as open_source
 from mixtura.sources.opening import ELSEWHERE
+from mixtura.sources.tables import as_frame, to_rows
 
 
 def rows_of(estimator: Any, X: Any, weight: str | ArrayLike | None, columns: Sequence[str] | None, n_jobs: int | None, *, reset: bool) -> Source:
     """X as a source; where `reset`, its width and names are what the estimator is fitted on, else they must fit that.
 
-    Raises DataError and ParameterError, and for arrays and tables what scikit-learn raises.
+    Raises DataError and ParameterError, and for arrays and tables of numbers what scikit-learn raises.
     """
     if columns is None and not isinstance(weight, str) and not _is_elsewhere(X):
         return _checked_by_scikit_learn(estimator, X, weight, n_jobs, reset)
@@ -49,12 +51,36 @@ def _is_elsewhere(X: Any) -> bool:
 
 def _checked_by_scikit_learn(estimator: Any, X: Any, weight: ArrayLike | None, n_jobs: int | None, reset: bool) -> Source:
     """scikit-learn checks names, width and kind; the source checks the numbers, and names column and row."""
-    rows = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False, ensure_min_samples=2 if reset else 1)
+    if _has_times(X):
+        _refuse_words(X)
+    try:
+        rows = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False, ensure_min_samples=2 if reset else 1)
+    except (ValueError, np.exceptions.DTypePromotionError):
+        _refuse_words(X)
+        raise
     names = getattr(estimator, "feature_names_in_", None)
     source = ArraySource(rows, weight, None if names is None else [str(name) for name in names], n_jobs)
     if not isinstance(X, np.ndarray | list | tuple) and names is not None:
         source.origin = f"{type(X).__module__.partition('.')[0]} table"
     return source
+
+
+def _has_times(X: Any) -> bool:
+    """Whether X holds dates or times, which NumPy would count as numbers, in days or nanoseconds."""
+    if isinstance(X, np.ndarray):
+        return X.dtype.kind in "mM"
+    frame = None
+    with suppress(DataError):  # of two columns with one name, which scikit-learn takes
+        frame = as_frame(X)
+    return frame is not None and any(kind.is_temporal() for kind in frame.schema.values())
+
+
+def _refuse_words(X: Any) -> None:
+    """Raises DataError where X holds what is no number, and of a table names the column and its first such cell."""
+    if (frame := as_frame(X)) is not None:
+        to_rows(frame, frame.columns)
+    elif np.asarray(X).dtype.kind in "OSUmM":
+        ArraySource(np.asarray(X))
 
 
 def _remember(estimator: Any, source: Source) -> None:
