@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 import random
@@ -16,7 +17,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,29 @@ def test_batches_that_are_remembered_are_not_drawn(tmp_path: Path) -> None:
     read = 0
     again = mixtura.fit(pieces, START, rule, **SHORT, checkpoint=tmp_path / "ck")
     assert read == 1 and np.array_equal(again.mixture.means, first.mixture.means)
+
+
+@pytest.mark.parametrize("source", [array, stream], ids=["array", "file"])
+def test_parts_of_the_rows_are_not_mistaken_for_one_another(tmp_path: Path, source: Callable[[], Any]) -> None:
+    """The same task, asked of every batch and fold by any seed and size: what is remembered is what each part gives."""
+
+    def parts(opened: Any) -> Iterator[Any]:
+        for seed in (0, 1):
+            for size in (8_000, 6_000):
+                yield from opened.batches(size, [seed])
+            for count in (3, 4):  # of two folds each is the rest of the other
+                yield from itertools.chain.from_iterable(opened.folds(count, [seed]))
+
+    expected = [part.reduce(_total).tolist() for part in parts(source())]
+    assert len(set(map(tuple, expected))) == len(expected)
+    journal = Journal(tmp_path / "log", 30)
+    for _ in range(2):
+        assert [part.reduce(_total).tolist() for part in parts(remembered(source(), journal))] == expected
+    journal.close()
+
+
+def _total(block: Any) -> np.ndarray:
+    return block.rows.sum(axis=0)
 
 
 def test_a_seed_that_was_not_given_is_kept(tmp_path: Path) -> None:
