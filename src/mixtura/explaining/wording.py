@@ -239,7 +239,7 @@ def _how(mixture: Mixture, found: Distinctive, k: int, j: int) -> tuple[str, str
     rest, spread = found.rest[k, j], found.spread[k, j]
     if abs(difference) >= HIGHER:
         return "higher in" if difference > 0 else "lower in", f"{measured(mean, deviation)} against {measured(rest, deviation)} in the rest"
-    spreads = f"{measured(mean, deviation)} ± {number(deviation, 3)}, the rest {measured(rest, spread)} ± {number(spread, 3)}"
+    spreads = f"{measured(mean, deviation)} ± {measured(deviation, deviation)}, the rest {measured(rest, deviation)} ± {measured(spread, spread)}"
     if found.ratio[k, j] < NARROWER:
         return "closer together in", spreads
     if found.ratio[k, j] > 1 / NARROWER:
@@ -251,8 +251,8 @@ def unusual(seen: Survey) -> str:
     """Whether there are more unlikely rows than the mixture itself would give."""
     expected = seen.weight * RARE
     one, about = round(seen.rare, 2) == 1, f"{expected:.1f}" if expected < 10 else f"{expected:,.0f}"
-    found = "One row is" if one else f"{number(round(seen.rare, 2)) if seen.rare else 'No'} rows are"
-    begins = f"{found} less likely than 999 of 1,000 draws from the mixture would be; about {about} would be expected"
+    found = "One row is" if one else f"{number(round(seen.rare, 2))} rows are" if seen.rare else "No row is"
+    begins = f"{found} less likely than 999 of 1,000 draws from the mixture; about {about} would be by chance"
     if seen.rare > expected + 3 * math.sqrt(expected) + 1:
         return f"{begins}, so some rows do not belong to any component, or the components have heavier tails than Gaussians."
     return f"{begins}: nothing out of the ordinary." if seen.rare else f"{begins}."

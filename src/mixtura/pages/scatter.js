@@ -18,8 +18,8 @@ const Mixtura = (() => {
   const SMALL = 0.9, LONGEST = 48, POINTS = 72;
   const drawn = new Map(); // element -> how to draw it again
 
-  const MANY = 5000; // rows above which points are small circles: no other shape could be told, and shapes take long to prepare
-  const symbol = (k, rows) => (rows > MANY ? "circle" : SYMBOLS[k % SYMBOLS.length]);
+  const MANY = 5000; // rows above which points are small: shapes then only tell equal colours apart, as each takes long to prepare
+  const symbol = (k, rows) => SYMBOLS[(rows > MANY ? Math.floor(k / 7) : k) % SYMBOLS.length];
   // a name as plotly writes it: no markup, no template
   const plain = (text) => {
     const one = String(text).replace(/\s+/g, " ");

@@ -117,7 +117,11 @@ def _cards(mixture: Mixture, names: Sequence[str], found: Distinctive | None, se
     shades = colours(mixture.K)
 
     def line(k: int, j: int) -> dict[str, str]:
-        said = {"column": names[j], "mean": measured(mixture.means[k, j], deviations[k, j]), "deviation": number(deviations[k, j], 3)}
+        said = {
+            "column": names[j],
+            "mean": measured(mixture.means[k, j], deviations[k, j]),
+            "deviation": measured(deviations[k, j], deviations[k, j]),
+        }
         if found is None:
             return said
         return {**said, "rest": measured(found.rest[k, j], deviations[k, j]), "shared": briefly(float(found.shared[k, j].round(4)))}
