@@ -1,6 +1,7 @@
 // Two columns of rows with the ellipses of components, or one column with their densities, drawn by plotly.js.
 //
-//   Mixtura.scatter(element, view)   view: x, y, component, names [x, y], colours, weights, outlines [{x, y}], labels or null, note;
+//   Mixtura.scatter(element, view)   view: x, y, component, names [x, y], colours, weights, outlines [{x, y}], labels or null (texts, or
+//                                    a typed array of the rows' numbers), note;
 //                                    also marked, where some rows are to be ringed: {x, y, labels, name}
 //   Mixtura.density(element, view)   view: x, component, names [x], colours, weights, curves [{x, y}], note
 //   Mixtura.ellipse(mean, covariance, share)   {x, y}, closed: holds this share of a Gaussian of two columns
@@ -156,19 +157,24 @@ const Mixtura = (() => {
     const size = view.x.length > MANY ? 4 : view.x.length > 800 ? 5 : 7;
     const [xname, yname] = view.names.map(plain);
     const said = `${xname} %{x}<br>${yname} %{y}`;
+    const numbered = ArrayBuffer.isView(view.labels);
+    const labelled = (k) => {
+      if (!view.labels) return {};
+      return numbered ? { customdata: taken(view.labels, rows[k]) } : { text: rows[k].map((i) => plain(view.labels[i])) };
+    };
     const points = (k) => ({
       type: "scattergl", mode: "markers", name: name(view, k), x: taken(view.x, rows[k]), y: taken(view.y, rows[k]), legendgroup: String(k),
       visible: !hidden(element).has(k), meta: { component: k, kind: "points" },
       marker: { color: view.colours[k], symbol: symbol(k, view.x.length), size, opacity: view.x.length > MANY ? 0.55 : 0.75 },
-      ...(view.labels ? { text: rows[k].map((i) => plain(view.labels[i])) } : {}),
-      hovertemplate: `${view.labels ? "%{text}<br>" : ""}${said}<extra>component ${k}</extra>`,
+      ...labelled(k),
+      hovertemplate: `${!view.labels ? "" : numbered ? "row %{customdata}<br>" : "%{text}<br>"}${said}<extra>component ${k}</extra>`,
     });
     const outline = (k) => ({
       type: "scatter", mode: "lines", name: name(view, k), x: view.outlines[k].x, y: view.outlines[k].y, legendgroup: String(k), showlegend: false,
       visible: !hidden(element).has(k), hoverinfo: "skip", meta: { component: k, kind: "outline" }, line: { color: view.colours[k], width: 2 },
     });
     const rings = () => (view.marked ? [{
-      type: "scattergl", mode: "markers", name: view.marked.name, x: view.marked.x, y: view.marked.y, text: view.marked.labels.map(plain),
+      type: "scatter", mode: "markers", name: view.marked.name, x: view.marked.x, y: view.marked.y, text: view.marked.labels.map(plain),
       meta: { kind: "marked" }, hovertemplate: `%{text}<br>${said}<extra>${plain(view.marked.name)}</extra>`,
       marker: { color: "rgba(0,0,0,0)", symbol: "circle", size: 13, line: { color: colour("--ink"), width: 1.3 } },
     }] : []);

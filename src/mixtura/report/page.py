@@ -74,7 +74,10 @@ def render(shown: Facts) -> str:
         facts=shown,
         data=_safe(embedded(data)),
         style=_safe(asset("page.css")),
-        scripts=[_safe(one) for one in (asset("theme.js"), plotly_js(), asset("scatter.js"), _own("report.js"))],
+        theme=_safe(asset("theme.js")),
+        plotly=_safe(plotly_js()),
+        scatter=_safe(asset("scatter.js")),
+        script=_safe(_own("report.js")),
     )
     return page
 

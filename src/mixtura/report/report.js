@@ -5,6 +5,15 @@
   const { unpacked } = Mixtura;
   const at = (id) => document.getElementById(id);
 
+  // plotly.js waits in the page as text: as a script of its own it is compiled beside this thread, and the page is there to read meanwhile
+  const plotly = new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = URL.createObjectURL(new Blob([at("plotly").textContent], { type: "text/javascript" }));
+    script.onload = resolve;
+    script.onerror = () => reject(new Error("plotly.js could not be run"));
+    document.head.append(script);
+  });
+
   // columns by two bytes a value, unpacked when they are first wanted
   const { scatter: rows } = data;
   const K = rows.weights.length, D = rows.names.length;
@@ -30,7 +39,7 @@
     x: column(i), y: column(j), component, names: [rows.names[i], rows.names[j]], colours: rows.colours, weights: rows.weights,
     outlines: every.map((k) =>
       Mixtura.ellipse([means[k * D + i], means[k * D + j]], [[covariance(k, i, i), covariance(k, i, j)], [covariance(k, i, j), covariance(k, j, j)]])),
-    labels: Array.from(numbers, row), note: `${rows.note} A ring marks one of the ${rows.least.numbers.length} least likely rows.`,
+    labels: numbers, note: `${rows.note} A ring marks one of the ${rows.least.numbers.length} least likely rows.`,
     marked: {
       name: "least likely", x: rows.least.values.map((one) => one[i]), y: rows.least.values.map((one) => one[j]), labels: rows.least.numbers.map(row),
     },
@@ -55,7 +64,8 @@
   };
 
   const across = at("x"), up = at("y");
-  const show = () => {
+  const show = async () => {
+    await plotly;
     const [i, j] = [Number(across.value), Number(up.value)];
     return i === j ? Mixtura.density(at("scatter"), single(i)) : Mixtura.scatter(at("scatter"), pair(i, j));
   };
