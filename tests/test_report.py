@@ -460,6 +460,11 @@ def test_the_page_refers_to_nothing_outside_itself(selection):
     assert outline.tags.count("script") == 5
 
 
+def test_plotly_is_compiled_at_once():
+    script = page.plotly_js()
+    assert ", (() => {\n" in script and script.endswith("\n})));\n")  # where it is not, plotly.js has another form, and pages open later
+
+
 def _ids(text):
     class Ids(HTMLParser):
         found: tuple[str, ...] = ()

@@ -5,15 +5,6 @@
   const { unpacked } = Mixtura;
   const at = (id) => document.getElementById(id);
 
-  // plotly.js waits in the page as text: as a script of its own it is compiled beside this thread, and the page is there to read meanwhile
-  const plotly = new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = URL.createObjectURL(new Blob([at("plotly").textContent], { type: "text/javascript" }));
-    script.onload = resolve;
-    script.onerror = () => reject(new Error("plotly.js could not be run"));
-    document.head.append(script);
-  });
-
   // columns by two bytes a value, unpacked when they are first wanted
   const { scatter: rows } = data;
   const K = rows.weights.length, D = rows.names.length;
@@ -64,8 +55,7 @@
   };
 
   const across = at("x"), up = at("y");
-  const show = async () => {
-    await plotly;
+  const show = () => {
     const [i, j] = [Number(across.value), Number(up.value)];
     return i === j ? Mixtura.density(at("scatter"), single(i)) : Mixtura.scatter(at("scatter"), pair(i, j));
   };
