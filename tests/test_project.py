@@ -12,7 +12,7 @@ import pytest
 import mixtura
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("sklearn", "pandas", "polars", "pyarrow", "matplotlib", "typer", "rich", "dask", "torch")
+HEAVY = ("sklearn", "pandas", "polars", "pyarrow", "matplotlib", "typer", "rich", "dask", "torch", "jinja2", "plotly")
 
 
 def _imported_by(code: str) -> set[str]:

@@ -6,6 +6,7 @@ predict  model, rows -> component and density of each row        options   what 
 sample   model -> rows                                           searching the grid that fit and select ask for
 show     model -> its figures                                    models    the model file and its folder
 test     rows -> how many components they need           resuming  the command line that a checkpoint was begun with
+report   model, rows -> a page for a browser             reporting what fit and report share
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from typing import Annotated
 
 import typer
 
-from mixtura.cli import fit, predict, sample, select, show, test
+from mixtura.cli import fit, predict, report, sample, select, show, test
 from mixtura.cli.resuming import Resumable
 from mixtura.cli.telling import plainly
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command(cls=Resumable)(plainly(fit.fit))
-for command in (select.select, predict.predict, sample.sample, show.show, test.test):
+for command in (select.select, predict.predict, report.report, sample.sample, show.show, test.test):
     app.command()(plainly(command))
 
 

@@ -1,0 +1,9 @@
+"""One self-contained HTML page on a mixture: what it says of the rows, how sure that is, and how to come by it again.
+
+subject   what is reported: a mixture and what is known of how it came about     facts   what the page shows, as plain values
+points    the rows and ellipses of the scatter, within a budget of bytes          page    the values as HTML
+"""
+
+from mixtura.report.page import write
+
+__all__ = ["write"]
