@@ -17,7 +17,7 @@ from mixtura.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("sklearn", "pandas", "polars", "pyarrow", "matplotlib", "typer", "rich", "dask", "torch")
-NOT_IN_THE_REFERENCE = {"errors", "families", "rules"}  # modules; what they hold is there by name
+NOT_IN_THE_REFERENCE = {"errors", "families", "plots", "rules"}  # modules; what they hold is there by name
 
 
 def _imported_by(code: str) -> set[str]:
