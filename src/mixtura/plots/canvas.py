@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,10 +105,18 @@ def _shortened(text: str, kept: int) -> str:
 
 
 def _width(text: str, size: float) -> float:
+    from matplotlib import rcParams
+
+    return _measured(text, size, tuple(rcParams["font.family"]))
+
+
+@lru_cache(maxsize=4096)
+def _measured(text: str, size: float, family: tuple[str, ...]) -> float:
+    """In points; kept, as a layout asks for the same numbers again and again."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
-    return float(text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)[0])
+    return float(text_to_path.get_text_width_height_descent(text, FontProperties(family=list(family), size=size), ismath=False)[0])
 
 
 def numbers(axis: Any, count: int = 5, inside: bool = False) -> None:
@@ -243,5 +251,5 @@ def wrapped(text: str, characters: int) -> str:
 def room(ax: Any) -> tuple[float, float]:
     """About how wide and high axes are, in points."""
     box = ax.get_window_extent()
-    points = 72 / ax.get_figure(root=True).dpi
+    points = 72 / ax.figure.dpi
     return box.width * points, box.height * points

@@ -94,7 +94,7 @@ def _cells(ax: Any, values: Array, palette: str, low: float, high: float, label:
         for k, line in enumerate(values):
             for place, value in enumerate(line):
                 dark = abs(value) > CLEAR * high
-                text = canvas.minus(f"{value:.1f}")
+                text = canvas.minus(f"{round(float(value), 1) + 0.0:.1f}")  # no -0.0
                 ax.text(k, place, text, ha="center", va="center", fontsize=7, color="white" if dark else "black")
 
 

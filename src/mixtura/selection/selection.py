@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixtura import storage
+from mixtura import markup, storage
 from mixtura.selection.candidate import Candidate
 from mixtura.selection.criteria import TITLES
 from mixtura.selection.figures import html_table, text_table, wanted
@@ -125,7 +125,7 @@ class Selection:
 
     def _repr_html_(self) -> str:
         shown = self.ranking[:SHOWN]
-        return f"<p>{self._heading()}</p>{html_table(shown, wanted(shown, self.criterion))}"
+        return f"{markup.paragraph(self._heading())}{html_table(shown, wanted(shown, self.criterion))}"
 
     def _heading(self) -> str:
         total = len(self.cells)
