@@ -17,7 +17,7 @@ MOST = 30  # columns that are drawn unasked
 LINE, CELL, NARROW = 0.24, 0.42, 0.22  # inches: the height of a column, the width of a component, and of one without numbers
 NAMES = 1.9  # inches for names at the left
 NUMBERED = 10  # components up to which numbers stand in the cells
-CLEAR = 0.6  # of the darkest: numbers on darker cells are white
+DARK = 0.179  # of luminance: below it white is the better contrast, above it black (WCAG 2, 1.4.3: both have 4.6 : 1 there)
 LABEL = 130.0  # points that a name may take
 BANDS = 7  # components up to which lines show spreads, which would be one blot
 BAND = 0.35  # how dark the spread of one component alone would be
@@ -93,9 +93,19 @@ def _cells(ax: Any, values: Array, palette: str, low: float, high: float, label:
     if len(values) <= NUMBERED:
         for k, line in enumerate(values):
             for place, value in enumerate(line):
-                dark = abs(value) > CLEAR * high
+                dark = _luminance(image.cmap(image.norm(value))) < DARK
                 text = canvas.minus(f"{round(float(value), 1) + 0.0:.1f}")  # no -0.0
                 ax.text(k, place, text, ha="center", va="center", fontsize=7, color="white" if dark else "black")
+
+
+def _luminance(colour: Sequence[float]) -> float:
+    """Relative luminance of a colour of sRGB.
+
+    >>> round(_luminance((1.0, 0.0, 0.0, 1.0)), 4)
+    0.2126
+    """
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour[:3]]
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
 
 
 def _across(ax: Any, weights: Array) -> None:
