@@ -1,7 +1,7 @@
 """The manual tells everything: every page is reached, every command and option is told, every public name has its place, words and an example.
 
 Public is what `mixtura` and these of its modules list in `__all__`, and what the reference shows: `rules`, `families`, `errors`, `selection`,
-`likelihood_ratio`, `explaining`, `report`. Of these
+`likelihood_ratio`, `explaining`, `plots`, `report`. Of these
 
 - every one has a docstring of its own;
 - every class and function has an example in it that runs, and so has every method that the reference shows and that takes an argument.
@@ -30,6 +30,7 @@ import mixtura
 import mixtura.explaining
 import mixtura.families
 import mixtura.likelihood_ratio
+import mixtura.plots
 import mixtura.report
 import mixtura.rules
 import mixtura.selection
@@ -37,7 +38,17 @@ from mixtura.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-MODULES = (mixtura, mixtura.explaining, mixtura.report, mixtura.rules, mixtura.families, mixtura.errors, mixtura.selection, mixtura.likelihood_ratio)
+MODULES = (
+    mixtura,
+    mixtura.explaining,
+    mixtura.plots,
+    mixtura.report,
+    mixtura.rules,
+    mixtura.families,
+    mixtura.errors,
+    mixtura.selection,
+    mixtura.likelihood_ratio,
+)
 BLOCK = re.compile(r"^::: (mixtura[\w.]*)\n((?: {4}.*\n)*)", re.MULTILINE)
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 

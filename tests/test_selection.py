@@ -298,7 +298,7 @@ def test_representations_list_the_best(faithful: Selection, small: Selection) ->
     assert len({line.index("converged") for line in (first, *rest)}) == 1
     assert repr(small).startswith("Selection: 8 candidates by BIC") and repr(small).endswith("too few rows")
     html = faithful._repr_html_()
-    assert html.count("<tr>") == 11 and "<td>EEE</td><td>-2314.30</td>" in html
+    assert html.count("<tr>") == 11 and '<td style="text-align:left">EEE</td><td>-2314.30</td>' in html
 
 
 # JSON
@@ -512,7 +512,7 @@ def test_plot_marks_cells_that_are_not_regular_and_takes_axes(small: Selection, 
     assert not axes[0].lines
     crosses = [xy[0] for line in axes[1].lines if line.get_marker() == "x" for xy in line.get_xydata()]
     assert sorted(crosses) == sorted(one.components for one in small.cells if one.status == "spurious")
-    assert axes[1].get_title(loc="right") == "× not regular"
+    assert [text.get_text() for text in axes[1].get_legend().get_texts()][:2] == ["the best", "not regular"]
     dots = sum(len(line.get_xydata()) for line in axes[1].lines if line.get_marker() == "o") - 1
     assert dots == sum(one.regular for one in small.cells)
 

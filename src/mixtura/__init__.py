@@ -17,6 +17,7 @@ from mixtura.starting import start
 from mixtura.statistics import Statistics
 
 if TYPE_CHECKING:
+    from mixtura import plots
     from mixtura.estimators import BayesianGaussianMixture, GaussianMixture
     from mixtura.likelihood_ratio import LikelihoodRatioTest, SequentialTest, likelihood_ratio_test
     from mixtura.selection import Selection, select
@@ -32,7 +33,7 @@ _LATER = {
     "select": "mixtura.selection",
     "Selection": "mixtura.selection",
 }
-_MODULES = ("explaining", "report")
+_MODULES = ("explaining", "plots", "report")  # that come when they are asked for
 
 
 def __getattr__(name: str) -> Any:
@@ -65,6 +66,7 @@ __all__ = [
     "iterate",
     "likelihood_ratio_test",
     "open",
+    "plots",
     "report",
     "rules",
     "select",

@@ -8,7 +8,7 @@ It answers by itself; no estimator is needed. Fitting is elsewhere (`rules`, `fi
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mixtura import storage
+from mixtura import markup, storage
 from mixtura.errors import DataError, ModelFileError, ParameterError
 from mixtura.factors import Factors, packed
 from mixtura.families import Family, family_of
@@ -378,6 +378,22 @@ class Mixture:
 
     def __repr__(self) -> str:
         return f"Mixture({self.K} components, {self.D} columns, family={self.family.name!r})"
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def html(self, names: Sequence[str] | None = None) -> str:
+        """What a notebook shows: weights, and mean ± standard deviation of each column, by their names where these are given.
+
+        >>> import mixtura
+        >>> html = mixtura.Mixture([1.0], [[0.0]], [[[4.0]]]).html(["<length>"])
+        >>> "&lt;length&gt;" in html, "0.00 ± 2.00" in html
+        (True, True)
+        """
+        names = [f"x{j}" for j in range(self.D)] if names is None else names
+        several = (f"{number} {what}{'s' * (number != 1)}" for number, what in ((self.K, "component"), (self.D, "column")))
+        heading = f"Mixture: {', '.join(several)}, family {self.family.name} ({self.family.code})"
+        return markup.paragraph(heading) + markup.components(self.weights, self.means, np.sqrt(self.variances), names)
 
     def _is_member(self) -> bool:
         """Whether the covariances are those of the family that are nearest to them, but for what a file or a caller rounds."""

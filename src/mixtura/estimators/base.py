@@ -254,6 +254,20 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "mixture_")
 
+    def _repr_html_inner(self) -> str:
+        """scikit-learn's diagram, and below it what was learnt."""
+        return str(super()._repr_html_inner()) + self._learnt_html()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)
+        return {kind: text + self._learnt_html() if kind == "text/html" else text for kind, text in bundle.items()}
+
+    def _learnt_html(self) -> str:
+        if not self.__sklearn_is_fitted__():
+            return ""
+        names = getattr(self, "feature_names_in_", None)
+        return self.mixture_.html(None if names is None else [str(name) for name in names])
+
     def _fit(
         self,
         X: Any,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mixtura import markup
 from mixtura.selection.criteria import TITLES
 
 if TYPE_CHECKING:
@@ -59,6 +59,4 @@ def text_table(candidates: Sequence[Candidate], names: Sequence[str]) -> str:
 
 def html_table(candidates: Sequence[Candidate], names: Sequence[str]) -> str:
     """These columns as an HTML table."""
-    header = "".join(f"<th>{escape(name)}</th>" for name in names)
-    lines = ("".join(f"<td>{escape(FIGURES[name](one))}</td>" for name in names) for one in candidates)
-    return f"<table><thead><tr>{header}</tr></thead><tbody>{''.join(f'<tr>{line}</tr>' for line in lines)}</tbody></table>"
+    return markup.table(names, [[FIGURES[name](one) for name in names] for one in candidates], words=WORDS)
