@@ -51,7 +51,7 @@ def fit(
     summary = search.summary(source, selection)
     best = selection.ranking[0].mixture
     assert best is not None  # select raises where nothing can be fitted
-    models.save(output, best, _metadata(search, source, selection), summary)
+    models.save(output, best, metadata(search, source, selection), summary)
     if json:
         print(storage.as_json(summary))
     elif not quiet:
@@ -59,7 +59,7 @@ def fit(
     end(selection)
 
 
-def _metadata(search: Search, source: Source, selection: Selection) -> dict[str, Any]:
+def metadata(search: Search, source: Source, selection: Selection) -> dict[str, Any]:
     """What the model file says beside the mixture."""
     from mixtura.cli import models
 
