@@ -25,7 +25,7 @@ from mixtura.selection import Candidate, select
 from mixtura.sources import ArraySource, Source
 
 AT_ONCE = 2_500  # rows that are fitted while the user looks on; with more, the rest follow when the hand rests
-SHOWN = 20_000  # rows in the picture
+SHOWN = 10_000  # rows in the picture
 MOST = 20  # components
 WARMED = 300  # rows on which every family's kernels are loaded, or compiled
 WIDE = 16  # columns: with more, the page opens with diagonal covariances

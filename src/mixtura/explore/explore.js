@@ -12,7 +12,7 @@
   let about; // the data
   let state; // what is asked: components, family, columns, seed, x, y
   let last; // the answer that is drawn
-  let asked = 0, waiting, pause, moved;
+  let asked = 0, waiting, pause, moved, wide;
   const values = new Map(); // number of a column -> its values in the rows that are shown
   const seen = new Map(); // what was fitted -> its figures
 
@@ -66,12 +66,12 @@
       const got = performance.now();
       clearTimeout(slow);
       await show(answer);
-      requestAnimationFrame(() => {
+      requestAnimationFrame(() => requestAnimationFrame(() => { // the second one comes when the first has been painted
         if (number !== asked) return;
         const end = performance.now();
         const detail = { server: answer.milliseconds, request: got - begun, draw: end - got, known: answer.known, components: answer.weights.length };
         performance.measure("mixtura:move", { start: moved, end, detail });
-      });
+      }));
       if (answer.figures.rows < answer.of && $("all").checked) pause = setTimeout(() => askAll(number, signal), REST);
     } catch (error) {
       if (number === asked && error.name !== "AbortError") trouble(error.message);
@@ -241,7 +241,7 @@
     if (best) jump.addEventListener("click", go(best));
     const where = last.figures.rows < last.of ? ` of fits to ${count(last.figures.rows)} rows` : "";
     $("best").replaceChildren(...(best ? [`Highest ${title}${where} so far: `, jump, `, ${figure(best[criterion])}. Larger is better.`] : [`No ${title} to compare yet.`]));
-    const width = $("curve").clientWidth || 600, height = 208, left = 78, right = 14, top = 10, bottom = 34;
+    const width = (wide ||= $("curve").clientWidth || 600), height = 208, left = 78, right = 14, top = 10, bottom = 34;
     const figures = (good.length ? good : alike).map((one) => one[criterion]);
     let low = Math.min(...figures), high = Math.max(...figures);
     if (!(high > low)) [low, high] = [low - 1, high + 1];
@@ -329,7 +329,7 @@
     for (const radio of document.querySelectorAll("[name=colour]")) radio.addEventListener("input", () => last && paint());
     $("criterion").addEventListener("input", () => last && curve());
     $("save").addEventListener("click", save);
-    window.addEventListener("resize", () => last && curve());
+    window.addEventListener("resize", () => { wide = 0; if (last) curve(); });
   };
   const fill = () => {
     const file = about.data.split(/[\\/]/).filter(Boolean).pop() || about.data;
