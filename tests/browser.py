@@ -1,44 +1,59 @@
-"""A real browser for tests of pages: Chromium, as the system has it, by playwright (the fixture `chromium` in conftest.py)."""
+"""A real browser for tests of pages: Chromium, as the system has it, by playwright. Whatever the page's console calls an error, every request that
+fails, and every request that leaves this machine fails the test.
+"""
 
 from __future__ import annotations
 
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
+from urllib.parse import urlparse
 
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+HERE = ("127.0.0.1", "localhost")
 
 
 @contextmanager
 def started() -> Iterator[Any]:
-    """A browser; skips where there is none. A thread can have one at a time, so that modules have theirs one after the other."""
-    sync_api = pytest.importorskip("playwright.sync_api")
+    """A browser. A thread can have one at a time."""
+    from playwright.sync_api import sync_playwright
+
     executable = next((found for found in map(shutil.which, NAMES) if found), None)
     if executable is None:
-        pytest.skip(f"none of {', '.join(NAMES)} is installed")
-    with sync_api.sync_playwright() as playwright:
+        pytest.fail(f"pages are looked at in Chromium: got none of {', '.join(NAMES)}, expected one; try apt-get install chromium")
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 @contextmanager
-def opened(browser: Any, width: int = 1280, height: int = 900, dark: bool = False, but: tuple[str, ...] = ()) -> Iterator[Any]:
-    """An empty page. Whatever its console calls an error fails the test, `but` for messages with these parts, which the test provokes."""
+def opened(width: int = 1280, height: int = 900, dark: bool = False, but: tuple[str, ...] = (), browser: Any = None) -> Iterator[Any]:
+    """A page of playwright, in a browser of its own where none is given. `but` are parts of messages that the test provokes."""
     errors: list[str] = []
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light")
-    try:
-        page = context.new_page()
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        yield page
-    finally:
-        context.close()
+    with started() if browser is None else nullcontext(browser) as running:
+        context = running.new_context(viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light")
+        try:
+            page = context.new_page()
+            page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.on("requestfailed", lambda request: errors.append(f"failed: {request.url[:200]}"))
+            page.on("request", lambda request: errors.append(f"outside: {request.url[:200]}") if _is_outside(request.url) else None)
+            yield page
+        finally:
+            context.close()
     assert [error for error in errors if not any(part in error for part in but)] == []
+
+
+def _is_outside(url: str) -> bool:
+    place = urlparse(url)
+    return place.scheme not in ("file", "data", "blob", "about") and place.hostname not in HERE
 
 
 def until(true: Callable[[], Any], what: str, seconds: float = 30.0) -> None:
@@ -47,3 +62,11 @@ def until(true: Callable[[], Any], what: str, seconds: float = 30.0) -> None:
     while not true():
         assert time.monotonic() < end, f"waited {seconds:g} s for {what}"
         time.sleep(0.01)
+
+
+def slowdown(seconds: float = 0.2) -> float:
+    """How many times longer work takes than it has a processor for: 1 where the machine is not busy with other things."""
+    begun, worked = time.perf_counter(), time.process_time()
+    while time.process_time() - worked < seconds:
+        pass
+    return (time.perf_counter() - begun) / (time.process_time() - worked)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-import browser
 import numpy as np
 import pytest
 
@@ -22,10 +18,3 @@ def family(request: pytest.FixtureRequest) -> Family:
 def dtype(request: pytest.FixtureRequest) -> type:
     """Both dtypes of rows in turn."""
     return request.param  # type: ignore[no-any-return]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """A browser for a module's pages."""
-    with browser.started() as one:
-        yield one

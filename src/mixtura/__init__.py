@@ -32,13 +32,16 @@ _LATER = {
     "select": "mixtura.selection",
     "Selection": "mixtura.selection",
 }
+_MODULES = ("explaining", "report")
 
 
 def __getattr__(name: str) -> Any:
     """Imports what costs time (scikit-learn) only when it is asked for."""
-    if name in _LATER:
-        from importlib import import_module
+    from importlib import import_module
 
+    if name in _MODULES:
+        return import_module(f"mixtura.{name}")
+    if name in _LATER:
         return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module 'mixtura' has no attribute {name!r}")
 

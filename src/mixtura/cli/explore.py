@@ -82,7 +82,7 @@ def _keep(place: Place, recipe: Recipe, best: Candidate, source: Source) -> None
     assert best.mixture is not None  # or there was nothing to save
     search = _search(place, recipe)
     selection = Selection((best,), "bic", False, (), source.columns, {})
-    models.save(Path(place.output), best.mixture, fit.metadata(search, source, selection), search.summary(source, selection))
+    models.save(Path(place.output), best.mixture, fit.metadata_of(search, source, selection), search.summary(source, selection))
 
 
 def _search(place: Place, recipe: Recipe) -> Search:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 CHECKPOINT = "Folder in which the fit is kept on its way, made where missing."
+REPORT = "report.html"
 RESUME = "Go on with the fit that is kept in this folder, as it was called; takes no DATA and no other option."
 
 
@@ -27,6 +28,7 @@ def fit(
     checkpoint: Annotated[Path | None, typer.Option(metavar="DIR", help=CHECKPOINT, show_default=False)] = None,
     checkpoint_every: Annotated[str, typer.Option(metavar="TIME", help="How much work a failing machine may cost: 30s, 5m or 1h.")] = "30s",
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help=RESUME, show_default=False)] = None,
+    report: Annotated[bool, typer.Option("--report", help=f"Write {REPORT} into the folder too: a page on the model, for a browser.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress and no tables.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON, and no tables.")] = False,
 ) -> None:
@@ -42,24 +44,33 @@ def fit(
     """
     from mixtura import storage
     from mixtura.checkpoints import Noted
-    from mixtura.cli import models, screen
+    from mixtura.cli import models, reporting, screen
 
     models.require_writable(output)
+    if report:
+        reporting.require()
     assert resume is None  # which would have become the words that the checkpoint knows
     kept = {} if checkpoint is None else {"checkpoint": Noted(checkpoint, note(context)), "checkpoint_every": checkpoint_every}
     source, selection = search.run(not quiet, **kept)
     summary = search.summary(source, selection)
     best = selection.ranking[0].mixture
     assert best is not None  # select raises where nothing can be fitted
-    models.save(output, best, metadata(search, source, selection), summary)
-    if json:
-        print(storage.as_json(summary))
-    elif not quiet:
-        screen.show_fit(source, selection, output)
+    metadata = metadata_of(search, source, selection)
+    models.save(output, best, metadata, summary)
+    written = [models.MODEL, models.SUMMARY]
+    try:
+        if report:
+            reporting.make(output / REPORT, best, storage.plain(metadata), storage.plain(summary), source, search.data, shown=not quiet)
+            written.append(REPORT)
+    finally:  # the model is there, whatever becomes of the report
+        if json:
+            print(storage.as_json(summary))
+        elif not quiet:
+            screen.show_fit(source, selection, output, written)
     end(selection)
 
 
-def metadata(search: Search, source: Source, selection: Selection) -> dict[str, Any]:
+def metadata_of(search: Search, source: Source, selection: Selection) -> dict[str, Any]:
     """What the model file says beside the mixture."""
     from mixtura.cli import models
 
@@ -71,6 +82,7 @@ def metadata(search: Search, source: Source, selection: Selection) -> dict[str, 
         "criterion": selection.criterion,
         **figures(best, selection),
         "history": best.history,
+        "events": [] if best.fit is None else [(step, event.kind, event.message) for step, event in best.fit.events],
         "seed": search.settings["random_state"],
         "settings": search.settings,
         "versions": models.versions(),

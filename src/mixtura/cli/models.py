@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixtura.errors import FileError, ModelFileError
+from mixtura.errors import DataError, FileError, ModelFileError
 
 if TYPE_CHECKING:
     from mixtura.mixture import Mixture
+    from mixtura.sources import Source
 
 MODEL = "model.safetensors"
 SUMMARY = "summary.json"
@@ -84,6 +85,24 @@ def require_writable(folder: Path) -> None:
         raise FileError(f"cannot write into {folder}: {standing} is a file, expected a directory; try another --output")
     if not os.access(standing, os.W_OK | os.X_OK):
         raise FileError(f"cannot write into {folder}: no permission in {standing}; try another --output")
+
+
+def require_place(file: Path) -> None:
+    """Raises FileError where the file cannot be written, which is better told before the work than after."""
+    if file.is_dir() or not file.absolute().parent.is_dir():
+        what = "a directory" if file.is_dir() else "a folder that does not exist"
+        raise FileError(f"cannot write {file}: got {what}, expected a file in one that does; try another --output")
+    require_writable(file.absolute().parent)
+
+
+def rows(model: Model, data: str, weight: str | None = None, *, in_memory: bool | None, threads: int | None) -> Source:
+    """The columns of the model, taken by name. Raises ModelFileError where the data lack them or they do not hold numbers."""
+    from mixtura.sources import open as open_source
+
+    try:
+        return open_source(data, model.columns, weight, in_memory=in_memory, n_jobs=threads)
+    except DataError as error:
+        raise ModelFileError(f"{model.path} does not fit {data}: {error}") from None
 
 
 def versions() -> dict[str, str]:

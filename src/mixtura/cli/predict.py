@@ -10,11 +10,9 @@ import typer
 
 from mixtura.cli import options
 from mixtura.cli.searching import DATA, IN_MEMORY
-from mixtura.errors import DataError, ModelFileError, ParameterError
+from mixtura.errors import ParameterError
 
 if TYPE_CHECKING:
-    from mixtura.cli.models import Model
-    from mixtura.sources import Source
     from mixtura.sources.carried import Carried
 
 ANSWERS = ("component", "probability", "log_density")
@@ -38,7 +36,7 @@ def predict(
 
     writing.writer_of(output)
     known = models.load(model)
-    source = _rows(known, data, in_memory, threads)
+    source = models.rows(known, data, in_memory=in_memory, threads=threads)
     kept = None if keep is None else _kept(data, keep)
     n_rows = 0
     blocks: Any = known.mixture.records(source, *ANSWERS)
@@ -51,16 +49,6 @@ def predict(
                 tell(Passed(n_rows, source.n_rows, None, None))
     beside_them = f", beside {screen.listing(kept.columns)}" if kept else ""
     screen.say(f"{n_rows:,} rows written to {output}: {', '.join(ANSWERS)}{beside_them}")
-
-
-def _rows(model: Model, data: str, in_memory: bool | None, threads: int | None) -> Source:
-    """The columns of the model, taken by name. Raises ModelFileError where the data lack them or they do not hold numbers."""
-    from mixtura.sources import open as open_source
-
-    try:
-        return open_source(data, model.columns, in_memory=in_memory, n_jobs=threads)
-    except DataError as error:
-        raise ModelFileError(f"{model.path} does not fit {data}: {error}") from None
 
 
 def _kept(data: str, keep: str) -> Carried:

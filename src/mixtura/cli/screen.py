@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from mixtura.cli.heat import heat_maps, legend, shades_for
-from mixtura.cli.models import MODEL, SUMMARY
 from mixtura.selection.criteria import TITLES
 from mixtura.selection.figures import FIGURES, WORDS, figure, wanted
 from mixtura.sources import ArraySource
@@ -53,8 +52,8 @@ def say(line: str = "") -> None:
     _console().print(line, soft_wrap=True)
 
 
-def show_fit(source: Source, selection: Selection, output: Path) -> None:
-    """The data used, the ranked candidates, the chosen mixture, and where it is."""
+def show_fit(source: Source, selection: Selection, output: Path, files: Sequence[str]) -> None:
+    """The data used, the ranked candidates, the chosen mixture, and the files of the folder where it is."""
     mixture = selection.ranking[0].mixture
     assert mixture is not None
     _show_data(source)
@@ -62,7 +61,7 @@ def show_fit(source: Source, selection: Selection, output: Path) -> None:
     _show_candidates(selection)
     say(f"\n{_title(mixture)}")
     _show_mixture(mixture, source.columns, TALL)
-    say(f"\nwritten to {output}: {MODEL}, {SUMMARY}")
+    say(f"\nwritten to {output}: {', '.join(files)}")
 
 
 def show_selection(source: Source, selection: Selection, output: Path | None) -> None:

@@ -60,7 +60,10 @@ class Search:
         }
 
     def summary(self, source: Source, selection: Selection) -> dict[str, Any]:
-        """The data, the candidates ranked, settings and versions; nothing that differs from run to run."""
+        """The data, the candidates ranked, settings and versions; nothing that differs from run to run.
+
+        Where candidates went on from a subsample to all rows, `compared` are all of them as they were on the subsample.
+        """
         from mixtura.cli import models
 
         candidates = [figures(one, selection) for one in selection.ranking]
@@ -70,6 +73,7 @@ class Search:
             "interrupted": selection.interrupted,
             "best": candidates[0],
             "candidates": candidates,
+            **({"compared": [figures(one, selection) for one in selection.compared]} if any(one.before for one in selection.cells) else {}),
             "settings": self.settings,
             "versions": models.versions(),
         }

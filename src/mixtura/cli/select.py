@@ -61,7 +61,4 @@ def _require_place(output: Path) -> None:
 
     if output.suffix.lower() not in (*TABLES, ".json"):
         raise FileError(f"cannot write {output}: got suffix {output.suffix!r}, expected one of {', '.join(TABLES)} or .json; try another format")
-    if output.is_dir() or not output.absolute().parent.is_dir():
-        what = "a directory" if output.is_dir() else "a folder that does not exist"
-        raise FileError(f"cannot write {output}: got {what}, expected a file in one that does; try another --output")
-    models.require_writable(output.absolute().parent)
+    models.require_place(output)

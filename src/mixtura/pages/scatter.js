@@ -1,6 +1,7 @@
 // Two columns of rows with the ellipses of components, or one column with their densities, drawn by plotly.js.
 //
-//   Mixtura.scatter(element, view)   view: x, y, component, names [x, y], colours, weights, outlines [{x, y}], labels or null, note
+//   Mixtura.scatter(element, view)   view: x, y, component, names [x, y], colours, weights, outlines [{x, y}], labels or null, note;
+//                                    also marked, where some rows are to be ringed: {x, y, labels, name}
 //   Mixtura.density(element, view)   view: x, component, names [x], colours, weights, curves [{x, y}], note
 //   Mixtura.ellipse(mean, covariance, share)   {x, y}, closed: holds this share of a Gaussian of two columns
 //   Mixtura.unpacked({dtype, base64})          a typed array of what mixtura.pages.packed packed
@@ -17,7 +18,8 @@ const Mixtura = (() => {
   const SMALL = 0.9, LONGEST = 48, POINTS = 72;
   const drawn = new Map(); // element -> how to draw it again
 
-  const symbol = (k) => SYMBOLS[k % SYMBOLS.length];
+  const MANY = 5000; // rows above which points are small: shapes then only tell equal colours apart, as each takes long to prepare
+  const symbol = (k, rows) => SYMBOLS[(rows > MANY ? Math.floor(k / 7) : k) % SYMBOLS.length];
   // a name as plotly writes it: no markup, no template
   const plain = (text) => {
     const one = String(text).replace(/\s+/g, " ");
@@ -101,37 +103,40 @@ const Mixtura = (() => {
 
   // the components that the reader has not hidden
   const hidden = (element) => (element.mixturaHidden ??= new Set());
-  const keyOf = (element, view, title) => {
-    let key = element.nextElementSibling;
-    if (!key || !key.classList.contains("key")) {
-      key = document.createElement("div");
-      key.className = "key";
-      element.after(key);
+  // buttons after the element, which show and hide; an item: id, label, and its mark as the inside of an SVG of 10 x 10
+  const key = (element, items, note, what) => {
+    let place = element.nextElementSibling;
+    if (!place || !place.classList.contains("key")) {
+      place = document.createElement("div");
+      place.className = "key";
+      element.after(place);
     }
     const list = document.createElement("ul");
-    list.setAttribute("aria-label", "components, shown or hidden");
-    view.weights.forEach((weight, k) => {
+    list.setAttribute("aria-label", `${what}, shown or hidden`);
+    for (const { id, label, mark, colour } of items) {
       const item = document.createElement("li"), button = document.createElement("button");
       button.type = "button";
-      button.setAttribute("aria-pressed", String(!hidden(element).has(k)));
-      button.innerHTML = `<svg class="swatch" viewBox="0 0 10 10" aria-hidden="true">${title ? SHAPES[symbol(k)] : SHAPES.square}</svg><span></span>`;
-      button.firstChild.style.fill = view.colours[k];
-      button.lastChild.textContent = `component ${k} · ${weight.toFixed(3)}`;
       button.title = "show or hide";
+      button.setAttribute("aria-pressed", String(!hidden(element).has(id)));
+      button.innerHTML = `<svg class="swatch" viewBox="0 0 10 10" aria-hidden="true">${mark}</svg><span></span>`;
+      button.firstChild.style.fill = button.firstChild.style.stroke = colour;
+      button.lastChild.textContent = label;
       button.addEventListener("click", () => {
         const set = hidden(element);
-        if (!set.delete(k)) set.add(k);
-        button.setAttribute("aria-pressed", String(!set.has(k)));
+        if (!set.delete(id)) set.add(id);
+        button.setAttribute("aria-pressed", String(!set.has(id)));
         drawn.get(element)();
       });
       item.append(button);
       list.append(item);
-    });
-    const note = document.createElement("p");
-    note.className = "note";
-    note.textContent = view.note || "";
-    key.replaceChildren(list, note);
+    }
+    const said = document.createElement("p");
+    said.className = "note";
+    said.textContent = note || "";
+    place.replaceChildren(list, said);
   };
+  const components = (view, mark) =>
+    view.weights.map((weight, k) => ({ id: k, label: `component ${k} · ${weight.toFixed(3)}`, mark: mark(k), colour: view.colours[k] }));
   const name = (view, k) => `component ${k} (weight ${view.weights[k].toFixed(3)})`;
 
   // the numbers of the rows of each component
@@ -148,13 +153,13 @@ const Mixtura = (() => {
 
   const scatter = (element, view) => {
     const K = view.weights.length, rows = parts(view.component, K);
-    const size = view.x.length > 5000 ? 4 : view.x.length > 800 ? 5 : 7;
+    const size = view.x.length > MANY ? 4 : view.x.length > 800 ? 5 : 7;
     const [xname, yname] = view.names.map(plain);
     const said = `${xname} %{x}<br>${yname} %{y}`;
     const points = (k) => ({
-      type: "scattergl", mode: "markers", name: name(view, k), x: taken(view.x, rows[k]), y: taken(view.y, rows[k]), legendgroup: String(k),
+      type: view.webgl === false ? "scatter" : "scattergl", mode: "markers", name: name(view, k), x: taken(view.x, rows[k]), y: taken(view.y, rows[k]), legendgroup: String(k),
       visible: !hidden(element).has(k), meta: { component: k, kind: "points" },
-      marker: { color: view.colours[k], symbol: symbol(k), size, opacity: view.x.length > 5000 ? 0.55 : 0.75 },
+      marker: { color: view.colours[k], symbol: symbol(k, view.x.length), size, opacity: view.x.length > MANY ? 0.55 : 0.75 },
       ...(view.labels ? { text: rows[k].map((i) => plain(view.labels[i])) } : {}),
       hovertemplate: `${view.labels ? "%{text}<br>" : ""}${said}<extra>component ${k}</extra>`,
     });
@@ -162,6 +167,11 @@ const Mixtura = (() => {
       type: "scatter", mode: "lines", name: name(view, k), x: view.outlines[k].x, y: view.outlines[k].y, legendgroup: String(k), showlegend: false,
       visible: !hidden(element).has(k), hoverinfo: "skip", meta: { component: k, kind: "outline" }, line: { color: view.colours[k], width: 2 },
     });
+    const rings = () => (view.marked ? [{
+      type: "scattergl", mode: "markers", name: view.marked.name, x: view.marked.x, y: view.marked.y, text: view.marked.labels.map(plain),
+      meta: { kind: "marked" }, hovertemplate: `%{text}<br>${said}<extra>${plain(view.marked.name)}</extra>`,
+      marker: { color: "rgba(0,0,0,0)", symbol: "circle", size: 13, line: { color: colour("--ink"), width: 1.3 } },
+    }] : []);
     // components told apart without colours: their numbers in their middles
     const number = (k) => ({
       x: middle(view.outlines[k].x), y: middle(view.outlines[k].y), text: String(k), showarrow: false, visible: !hidden(element).has(k),
@@ -170,8 +180,8 @@ const Mixtura = (() => {
     const every = Array.from({ length: K }, (_, k) => k);
     element.setAttribute("role", "figure");
     element.setAttribute("aria-label", `Scatter of ${view.names[1]} against ${view.names[0]}, with an ellipse for each of ${K} components`);
-    keyOf(element, view, true);
-    return draw(element, () => [...every.map(points), ...every.map(outline)], () => layout(view.names, { annotations: every.map(number) }));
+    key(element, components(view, (k) => SHAPES[symbol(k, view.x.length)]), view.note, "components");
+    return draw(element, () => [...every.map(points), ...every.map(outline), ...rings()], () => layout(view.names, { annotations: every.map(number) }));
   };
 
   const density = (element, view) => {
@@ -191,9 +201,9 @@ const Mixtura = (() => {
     ];
     element.setAttribute("role", "figure");
     element.setAttribute("aria-label", `Density of ${view.names[0]}: rows as bars, and a curve for each of ${K} components`);
-    keyOf(element, view, false);
+    key(element, components(view, () => SHAPES.square), view.note, "components");
     return draw(element, traces, () => layout([view.names[0], "density"], { bargap: 0, yaxis: axis("density", { rangemode: "tozero" }) }));
   };
 
-  return { scatter, density, draw, layout, axis, ellipse, unpacked, plain, colour, symbol };
+  return { scatter, density, draw, key, hidden, layout, axis, ellipse, unpacked, plain, colour, symbol };
 })();
