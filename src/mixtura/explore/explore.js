@@ -201,7 +201,7 @@
         view.component.forEach((k, i) => rows[k].push(i));
         return [...rows.map((own, k) => points(own.length ? own : [-1], { color: view.colours[k], symbol: Mixtura.symbol(k) }, `component ${k}`)), ...lines];
       }
-      const scale = [[0, Mixtura.colour("--line")], [0.25, "#e69f00"], [1, "#d55e00"]];
+      const scale = [[0, Mixtura.colour("--quiet")], [0.25, "#e69f00"], [1, "#d55e00"]];
       const shades = Array.from(unsure, (byte) => byte / 255);
       const colorbar = { title: { text: "uncertainty", side: "right" }, thickness: 12, outlinewidth: 0, tickformat: ".1f" };
       const most = Math.max(0.5, 1 - 1 / K);
