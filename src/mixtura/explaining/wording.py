@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mixtura.explaining.distinctive import Distinctive, distinctive
-from mixtura.explaining.evidence import Evidence
-from mixtura.explaining.survey import RARE, SURE, Survey
+from mixtura.explaining.choice import Evidence
+from mixtura.explaining.columns import Distinctive, distinctive
+from mixtura.explaining.surveying import RARE, SURE, Survey
 from mixtura.mixture import Mixture
 from mixtura.selection.criteria import TITLES
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mixtura.errors import ParameterError
 from mixtura.explaining import Distinctive, Evidence, Survey, apart, distinctive, evidence, rare, survey
-from mixtura.explaining.evidence import UNSURE
+from mixtura.explaining.choice import UNSURE
 from mixtura.explaining.wording import briefly, how_sure, measured, number, opening, several, told_apart, unusual
 from mixtura.mixture import Mixture
 from mixtura.report.points import points, room

@@ -12,6 +12,7 @@ from mixtura.mixture import Mixture
 from mixtura.moments import Array
 
 REACH = 6.0  # standard deviations to each side of a mean: what lies beyond is 2e-9
+FAR = 1_000.0  # squared: what is beyond is nothing, and numbers that are nearly nothing are slow
 POINTS = 121  # for each component: the integral of a function with kinks is then right to a few in ten thousand
 
 
@@ -52,21 +53,23 @@ def distinctive(mixture: Mixture) -> Distinctive:
     centred = means - mixture.weights @ means  # squares of columns far from zero would leave no digits
     spread = np.sqrt(others @ (deviations**2 + centred**2) - (others @ centred) ** 2)
     pooled = np.sqrt((deviations**2 + spread**2) / 2)
-    shared = np.stack([_shared(means[:, j], deviations[:, j], others) for j in range(mixture.D)], axis=1)
+    shared = np.stack([_shared(means[:, j], deviations[:, j], mixture.weights) for j in range(mixture.D)], axis=1)
     return Distinctive(shared, (means - rest) / pooled, deviations / spread, rest, spread)
 
 
 def _others(weights: Array) -> Array:
     """The weights of the others in the rest of each component: (K, K), zero on the diagonal, rows sum to 1."""
-    others = np.tile(weights, (len(weights), 1))
-    np.fill_diagonal(others, 0.0)
+    others = weights * (1 - np.eye(len(weights)))
     return np.asarray(others / others.sum(axis=1, keepdims=True))
 
 
-def _shared(means: Array, deviations: Array, others: Array) -> Array:
+def _shared(means: Array, deviations: Array, weights: Array) -> Array:
     """The overlapping coefficient of each component with its rest, in one column: trapezoids between points near every component."""
     points = np.unique(means[:, None] + deviations[:, None] * np.linspace(-REACH, REACH, POINTS))
     away = (points - means[:, None]) / deviations[:, None]
-    densities = np.exp(-(away**2) / 2) / (deviations[:, None] * np.sqrt(2 * np.pi))
-    common = trapezoid(np.minimum(densities, others @ densities), points, axis=1)
+    densities = np.exp(-np.minimum(away**2, FAR) / 2) / (deviations[:, None] * np.sqrt(2 * np.pi))
+    parts = weights[:, None] * densities
+    left = ((1 - np.eye(len(weights))) * weights).sum(axis=1, keepdims=True)
+    rest = np.maximum(parts.sum(axis=0) - parts, 0.0) / left
+    common = trapezoid(np.minimum(densities, rest), points, axis=1)
     return np.asarray(np.minimum(common, 1.0))
