@@ -106,7 +106,7 @@ def test_headers_keep_the_page_to_itself(client, path):
     assert "access-control-allow-origin" not in headers
     policy = headers["content-security-policy"]
     assert "default-src 'none'" in policy
-    assert not re.search(r"https?:|\*", policy)
+    assert not re.search(r"https?:|\*|unsafe-eval", policy)
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["cache-control"] == "no-store"
 
@@ -398,9 +398,15 @@ def test_columns_travel_as_numbers_and_names_as_text(tmp_path):
 def test_many_rows_are_shown_in_part(tmp_path):
     with closing(exploration_of(rows(tmp_path, three(500)), shown=100)) as one:
         assert one.about()["shown"] == len(one.column(0)) == 100
+        assert not one.webgl
         told = answer_of(one, columns=[0, 1, 2])
         assert told["figures"]["rows"] == told["of"] == 500
         assert len(one._found[asked(one, columns=[0, 1, 2]).key].result().component) == 100
+
+
+def test_rows_that_webgl_draws_allow_what_it_needs(tmp_path):
+    with closing(exploration_of(rows(tmp_path, three(1001)))) as one, served(one) as client:
+        assert "script-src 'self' 'unsafe-eval';" in client.get(f"/{TOKEN}/").headers["content-security-policy"]
 
 
 def test_it_listens_on_this_machine_alone_and_says_when_it_cannot():

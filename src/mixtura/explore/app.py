@@ -134,7 +134,7 @@ def application(exploration: Exploration, token: str, port: int) -> ASGIApp:
         Route("/save", save, methods=["POST"]),
         Route("/{name}", part),
     ]
-    return Guard(Starlette(routes=routes, exception_handlers={Exception: failed}), token, port)
+    return Guard(Starlette(routes=routes, exception_handlers={Exception: failed}), token, port, exploration.webgl)
 
 
 def _read(body: bytes) -> Any:

@@ -26,6 +26,7 @@ from mixtura.sources import ArraySource, Source
 
 AT_ONCE = 2_500  # rows that are fitted while the user looks on; with more, the rest follow when the hand rests
 SHOWN = 10_000  # rows in the picture
+FEW = 1_000  # rows in the picture up to which SVG is as fast as WebGL
 MOST = 20  # components
 WARMED = 300  # rows on which every family's kernels are loaded, or compiled
 WIDE = 16  # columns: with more, the page opens with diagonal covariances
@@ -100,6 +101,11 @@ class Exploration:
         """The names of all columns."""
         return self.source.columns
 
+    @property
+    def webgl(self) -> bool:
+        """Whether the rows that are shown are so many that WebGL draws them."""
+        return len(self.shown) > FEW
+
     def first(self) -> Question:
         """What the page opens with."""
         D = len(self.columns)
@@ -125,6 +131,7 @@ class Exploration:
             "skipped": self.source.skipped,
             "rows": self.source.n_rows,
             "shown": len(self.shown),
+            "webgl": self.webgl,
             "at_once": self.fitted_at_once,
             "most": MOST,
             "families": [{"name": one.name, "code": one.code} for one in ALL],

@@ -1,7 +1,6 @@
 // The page of `mixtura explore`: what is moved is asked at once, the newest answer is drawn.
 (() => {
   "use strict";
-  const FEW = 1000; // rows up to which SVG is as fast as WebGL
   const REST = 500; // ms after an answer before all rows are asked for
   const SLOW = 400; // ms after which the page says that it waits
   const LOOK = 1000, ALIVE = 4000; // ms between two looks at a fit to all rows, and at the server
@@ -178,7 +177,7 @@
     const unseen = unfitted.length ? `${unfitted.join(", ")}: shown, not fitted, so there is nothing to draw of the components` : "";
     const view = {
       x: await column(x), y: y === null ? null : await column(y), component: Mixtura.unpacked(last.component), colours: last.colours, weights: last.weights,
-      names: [about.columns[x], y === null ? "" : about.columns[y]], outlines: last.outlines, curves: last.curves, labels: null, webgl: about.shown > FEW,
+      names: [about.columns[x], y === null ? "" : about.columns[y]], outlines: last.outlines, curves: last.curves, labels: null, webgl: about.webgl,
       note: [shown, unseen].filter(Boolean).join("; "),
     };
     if (y === null && view.curves) return Mixtura.density(element, { ...view, names: [view.names[0]] });

@@ -14,13 +14,12 @@ from starlette.responses import JSONResponse
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# plotly.js writes style elements of its own; all else comes from files of this server
+# plotly.js writes style elements of its own, and functions where it draws by WebGL; all else comes from files of this server
 POLICY = (
-    "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'{eval}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
-    "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
@@ -31,10 +30,14 @@ LARGEST = 100_000  # bytes of a question
 
 
 class Guard:
-    """The application, behind `/token/`: anything else, and any other host, is answered with 403, and what is sent must be a short JSON text."""
+    """The application, behind `/token/`: anything else, and any other host, is answered with 403, and what is sent must be a short JSON text.
 
-    def __init__(self, app: ASGIApp, token: str, port: int):
+    `webgl` says whether the page draws by WebGL.
+    """
+
+    def __init__(self, app: ASGIApp, token: str, port: int, webgl: bool):
         self.app, self.token = app, token.encode()
+        self.headers = {**HEADERS, "content-security-policy": POLICY.format(eval=" 'unsafe-eval'" if webgl else "")}
         self.hosts = {f"127.0.0.1:{port}".encode(), f"localhost:{port}".encode()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,7 +48,7 @@ class Guard:
 
         async def armed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *((name.encode(), value.encode()) for name, value in HEADERS.items())]
+                message["headers"] = [*message.get("headers", []), *((name.encode(), value.encode()) for name, value in self.headers.items())]
             await send(message)
 
         if scope["type"] != "http":
