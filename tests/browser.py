@@ -7,7 +7,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from urllib.parse import urlparse
 
@@ -18,25 +18,36 @@ HERE = ("127.0.0.1", "localhost")
 
 
 @contextmanager
-def opened(width: int = 1280, height: int = 900, dark: bool = False, but: tuple[str, ...] = ()) -> Iterator[Any]:
-    """A page of playwright. `but` are parts of messages that the test provokes."""
+def started() -> Iterator[Any]:
+    """A browser. A thread can have one at a time."""
     from playwright.sync_api import sync_playwright
 
     executable = next((found for found in map(shutil.which, NAMES) if found), None)
     if executable is None:
         pytest.fail(f"pages are looked at in Chromium: got none of {', '.join(NAMES)}, expected one; try apt-get install chromium")
-    errors: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         try:
-            page = browser.new_page(viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light")
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def opened(width: int = 1280, height: int = 900, dark: bool = False, but: tuple[str, ...] = (), browser: Any = None) -> Iterator[Any]:
+    """A page of playwright, in a browser of its own where none is given. `but` are parts of messages that the test provokes."""
+    errors: list[str] = []
+    with started() if browser is None else nullcontext(browser) as running:
+        context = running.new_context(viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light")
+        try:
+            page = context.new_page()
             page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
             page.on("pageerror", lambda error: errors.append(str(error)))
             page.on("requestfailed", lambda request: errors.append(f"failed: {request.url[:200]}"))
             page.on("request", lambda request: errors.append(f"outside: {request.url[:200]}") if _is_outside(request.url) else None)
             yield page
         finally:
-            browser.close()
+            context.close()
     assert [error for error in errors if not any(part in error for part in but)] == []
 
 

@@ -7,6 +7,7 @@ sample   model -> rows                                           searching the g
 show     model -> its figures                                    models    the model file and its folder
 test     rows -> how many components they need           resuming  the command line that a checkpoint was begun with
 report   model, rows -> a page for a browser             reporting what fit and report share
+explore  rows -> a page on which mixtures are fitted at once
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from typing import Annotated
 
 import typer
 
-from mixtura.cli import fit, predict, report, sample, select, show, test
+from mixtura.cli import explore, fit, predict, report, sample, select, show, test
 from mixtura.cli.resuming import Resumable
 from mixtura.cli.telling import plainly
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command(cls=Resumable)(plainly(fit.fit))
-for command in (select.select, predict.predict, report.report, sample.sample, show.show, test.test):
+for command in (select.select, explore.explore, predict.predict, report.report, sample.sample, show.show, test.test):
     app.command()(plainly(command))
 
 

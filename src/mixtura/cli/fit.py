@@ -55,7 +55,7 @@ def fit(
     summary = search.summary(source, selection)
     best = selection.ranking[0].mixture
     assert best is not None  # select raises where nothing can be fitted
-    metadata = _metadata(search, source, selection)
+    metadata = metadata_of(search, source, selection)
     models.save(output, best, metadata, summary)
     written = [models.MODEL, models.SUMMARY]
     try:
@@ -70,7 +70,7 @@ def fit(
     end(selection)
 
 
-def _metadata(search: Search, source: Source, selection: Selection) -> dict[str, Any]:
+def metadata_of(search: Search, source: Source, selection: Selection) -> dict[str, Any]:
     """What the model file says beside the mixture."""
     from mixtura.cli import models
 

@@ -163,7 +163,7 @@ const Mixtura = (() => {
       return numbered ? { customdata: taken(view.labels, rows[k]) } : { text: rows[k].map((i) => plain(view.labels[i])) };
     };
     const points = (k) => ({
-      type: "scattergl", mode: "markers", name: name(view, k), x: taken(view.x, rows[k]), y: taken(view.y, rows[k]), legendgroup: String(k),
+      type: view.webgl === false ? "scatter" : "scattergl", mode: "markers", name: name(view, k), x: taken(view.x, rows[k]), y: taken(view.y, rows[k]), legendgroup: String(k),
       visible: !hidden(element).has(k), meta: { component: k, kind: "points" },
       marker: { color: view.colours[k], symbol: symbol(k, view.x.length), size, opacity: view.x.length > MANY ? 0.55 : 0.75 },
       ...labelled(k),

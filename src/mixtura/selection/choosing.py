@@ -113,7 +113,7 @@ def select(
         generator = generator_of(kept.seeded(random_state))
         part = kept.source if subsample is None else kept.source.sample(int(subsample), generator)
         scout = Scout.of(part, generator)
-        _check_rows(scout)
+        check_rows(scout)
         check_distinct(len(scout.rows), min(counts))
         if constant:
             names = ", ".join(map(repr, constant))
@@ -186,7 +186,8 @@ def _families(families: str | Family | Sequence[str | Family], D: int) -> list[F
     return chosen
 
 
-def _check_rows(scout: Scout) -> None:
+def check_rows(scout: Scout) -> None:
+    """Raises DataError where all rows are the same one."""
     if len(scout.rows) == 1:
         rows = scout.source.n_rows
         what = "a single row" if rows == 1 else f"{rows} identical rows"
