@@ -17,6 +17,7 @@ from mixtura.starting import start
 from mixtura.statistics import Statistics
 
 if TYPE_CHECKING:
+    from mixtura import plots
     from mixtura.estimators import BayesianGaussianMixture, GaussianMixture
     from mixtura.likelihood_ratio import LikelihoodRatioTest, SequentialTest, likelihood_ratio_test
     from mixtura.selection import Selection, select
@@ -32,10 +33,15 @@ _LATER = {
     "select": "mixtura.selection",
     "Selection": "mixtura.selection",
 }
+_MODULES = ("plots",)  # that come when they are asked for
 
 
 def __getattr__(name: str) -> Any:
     """Imports what costs time (scikit-learn) only when it is asked for."""
+    if name in _MODULES:
+        from importlib import import_module
+
+        return import_module(f"mixtura.{name}")
     if name in _LATER:
         from importlib import import_module
 
@@ -61,6 +67,7 @@ __all__ = [
     "iterate",
     "likelihood_ratio_test",
     "open",
+    "plots",
     "rules",
     "select",
     "start",

@@ -1,5 +1,5 @@
 """Choosing components and family: `criteria`, `candidate`s, the `grid` that fits them, the `search` around it, `choosing` what it is asked for, the
-`selection` that it gives. `figures` and `picture` are what a selection looks like.
+`selection` that it gives. `figures` is what a selection looks like as text; its picture is drawn by `plots`.
 """
 
 from mixtura.selection.candidate import Candidate

@@ -93,9 +93,7 @@ class Selection:
         return nw.from_native(pyarrow.table({name: _column(name, [line[name] for line in lines]) for name in lines[0]}), eager_only=True)
 
     def plot(self, ax: Any = None) -> Any:
-        """The criterion against the number of components, a line a family; returns the axes, which are new ones where none are given.
-
-        Cells that are not regular are crosses, the best is circled. All values are of the same rows: of the subsample, where there was one.
+        """mixtura.plots.selection(self, ax=ax): the criterion against the number of components, a line a family. Returns the axes.
 
         Raises MissingLibraryError where matplotlib is not installed.
 
@@ -107,9 +105,9 @@ class Selection:
         >>> ax.get_xlabel()
         'components'
         """
-        from mixtura.selection.picture import draw
+        from mixtura import plots
 
-        return draw(self, ax)
+        return plots.selection(self, ax=ax)
 
     def to_json(self, path: str | Path | None = None) -> str:
         """All of it as JSON, the candidates ranked; written to `path` too, where that is given. NaN and infinities become null.

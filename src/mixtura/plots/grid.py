@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixtura.errors import MissingLibraryError
 from mixtura.families import Family
 from mixtura.moments import Array
+from mixtura.plots import canvas
 from mixtura.selection.criteria import TITLES
+from mixtura.showing import COLOURS
 
 if TYPE_CHECKING:
     from mixtura.selection.candidate import Candidate
     from mixtura.selection.selection import Selection
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe & Ito: also for the colour-blind
 DASHED = (0, (4, 1.5))
 FAR = 3.0  # times as deep below the best as the median line ends: too far to be seen
 MARGIN = 0.06  # of the height, above and below
@@ -29,32 +29,62 @@ LINE = 1.25  # heights of a label between two labels
 SMALL = 8  # points
 
 
-def draw(selection: Selection, ax: Any = None) -> Any:
-    """See Selection.plot."""
-    try:
-        from matplotlib import pyplot
-        from matplotlib.ticker import MaxNLocator
-    except ImportError:
-        raise MissingLibraryError(
-            "a plot needs matplotlib, which is not installed: expected it beside mixtura; try pip install mixtura[plot]"
-        ) from None
-    if ax is None:
-        ax = pyplot.subplots(figsize=(8, 5), layout="constrained")[1]
+def selection(selection: Selection, *, ax: Any = None) -> Any:
+    """The criterion against the number of components, a line a family; larger is better.
+
+    `selection` is what `mixtura.select` gives. Cells that are not regular are crosses, the best is circled; an arrow beside a family's name says that
+    its values are too poor to be seen. All values are of the same rows: of the subsample, where there was one. Returns the axes.
+
+    Raises MissingLibraryError where matplotlib is not installed.
+
+    >>> import numpy as np, mixtura
+    >>> from matplotlib.figure import Figure
+    >>> found = mixtura.select(np.random.default_rng(0).normal(size=(100, 1)), [1, 2], "full", random_state=0)
+    >>> mixtura.plots.selection(found, ax=Figure(layout="constrained").subplots()).get_xlabel()
+    'components'
+    """
+    canvas.pyplot()
+    from matplotlib.ticker import MaxNLocator
+
+    ax = canvas.panels(ax, 1, 1, (8, 5))[0, 0]
     families = list({one.family.name: one.family for one in selection.compared}.values())
     ax.set_ylim(*_limits(selection))
     ends = [_line(ax, selection, family, style) for family, style in zip(families, _styles(families), strict=True)]
     winner = selection.ranking[0]
     best = winner.before or winner
-    ax.plot(best.components, _value(selection, best), "o", markersize=13, markerfacecolor="none", markeredgecolor="black", zorder=4, clip_on=False)
+    ax.plot(
+        best.components,
+        _value(selection, best),
+        "o",
+        markersize=13,
+        markerfacecolor="none",
+        markeredgecolor=canvas.blend(1.0),
+        zorder=4,
+        clip_on=False,
+    )
     of = f", of {best.rows:,} rows" if winner.before else ""
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_xlabel("components")
     ax.set_ylabel(f"{TITLES[selection.criterion]}{' per row' * (selection.criterion == 'held_out')} (larger is better){of}")
     ax.set_title(f"best: {best.components} component{'s' * (best.components > 1)}, {_name(best.family)}", loc="left", fontsize="medium")
-    if any(not one.regular and one.fit is not None for one in selection.compared):
-        ax.set_title("× not regular", loc="right", fontsize=SMALL, color="dimgrey")
+    _legend(ax, selection, families)
     _label(ax, [end for end in ends if end is not None])
     return ax
+
+
+def _legend(ax: Any, selection: Selection, families: Sequence[Family]) -> None:
+    """Signs; families have their names at the ends of their lines."""
+    from matplotlib.lines import Line2D
+
+    ink = canvas.blend(1.0)
+    entries: list[canvas.Entry] = [(Line2D([], [], color=ink, marker="o", markersize=9, markerfacecolor="none", linestyle="none"), "the best")]
+    if any(not one.regular and one.fit is not None for one in selection.compared):
+        entries.append((Line2D([], [], color=ink, marker="x", markersize=5, linestyle="none"), "not regular"))
+    if any(family.code[0] == "E" for family in families):
+        entries.append((Line2D([], [], color=ink, linestyle=DASHED), "equal volumes"))
+    if any(family.code[0] != "E" for family in families):
+        entries.append((Line2D([], [], color=ink), "volumes of their own"))
+    canvas.legend(ax, entries, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=len(entries))
 
 
 def _styles(families: Sequence[Family]) -> list[dict[str, Any]]:
