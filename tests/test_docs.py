@@ -1,7 +1,8 @@
 """What the documentation shows is what happens: every block of code in it runs, and prints what the page says it prints.
 
 A page is one program: its blocks run in order, in one namespace and one folder that holds `examples/`. A block marked `text` right after
-a block of code is its output, to the letter. `python tests/test_docs.py [PAGE ...]` writes the outputs anew.
+a block of code is its output, to the letter. `python tests/test_docs.py [PAGE ...]` writes the outputs anew, and keeps in `docs/pictures` those that
+pages of examples draw. What such a page claims in words is checked by `claims`.
 """
 
 from __future__ import annotations
@@ -19,17 +20,20 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+from claims import CLAIMS
 
 import mixtura
 
 ROOT = Path(__file__).resolve().parent.parent
+PICTURES = ROOT / "docs" / "pictures"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 WIDE = 88  # characters of a line of the command's tables: a page, and no room for steps, which rounding may change
 INSTALL = re.compile(r"^pip install \S+ && (?=mixtura)")
 FENCE = re.compile(r"^```(python|sh)\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+PICTURE = re.compile(r"!\[[^\]]+\]\(\.\./pictures/([^)]+)\)")  # of a page in a subfolder, which draws it itself
 COMMAND = f'mixtura() {{ "{sys.executable}" -m mixtura "$@"; }}\n'
 
 
@@ -46,10 +50,20 @@ def blocks(text: str) -> list[Block]:
     return [Block(match[1], match[2], match[3], match.span(3)) for match in FENCE.finditer(text)]
 
 
-def run_page(path: Path, folder: Path) -> Iterator[tuple[Block, str]]:
-    """Each block of a page with what it printed. Installing, and the tests themselves, are left to `.ci/run`."""
+def name_of(path: Path) -> str:
+    """A page as the repository calls it."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def pictures_of(path: Path) -> list[str]:
+    """The pictures that a page shows and its own code draws."""
+    return PICTURE.findall(path.read_text()) if FENCE.search(path.read_text()) else []
+
+
+def run_page(path: Path, folder: Path, namespace: dict[str, Any]) -> Iterator[tuple[Block, str]]:
+    """Each block of a page with what it printed; its names go into the namespace. Installing, and the tests themselves, are left to `.ci/run`."""
     shutil.copytree(ROOT / "examples", folder / "examples")
-    namespace: dict[str, object] = {"__name__": "__main__"}
+    namespace["__name__"] = "__main__"
     with contextlib.chdir(folder):
         for block in blocks(path.read_text()):
             code = INSTALL.sub("", block.code)
@@ -57,7 +71,7 @@ def run_page(path: Path, folder: Path) -> Iterator[tuple[Block, str]]:
                 yield block, _python(code, path.name, namespace) if block.language == "python" else _shell(code)
 
 
-def _python(code: str, name: str, namespace: dict[str, object]) -> str:
+def _python(code: str, name: str, namespace: dict[str, Any]) -> str:
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         exec(compile(code, name, "exec"), namespace)  # noqa: S102
@@ -73,24 +87,20 @@ def _shell(code: str) -> str:
     return re.sub(r" +$", "", done.stdout, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_page_runs_and_prints_what_it_shows(path: Path, tmp_path: Path) -> None:
-    for block, printed in run_page(path, tmp_path):
+    namespace: dict[str, Any] = {}
+    for block, printed in run_page(path, tmp_path, namespace):
         if block.shown is not None:
             assert printed == block.shown, block.code
+    for picture in pictures_of(path):
+        assert (tmp_path / picture).read_bytes() and (PICTURES / picture).exists(), picture
+    if claim := CLAIMS.get(name_of(path)):
+        claim(namespace)
 
 
-def test_textbook_loop_reaches_the_optimum(tmp_path: Path) -> None:
-    """By hand, by GradientAscent and by EM: the log-likelihood that mclust and scikit-learn know for two full components."""
-    namespace: dict[str, object] = {}
-    shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    with contextlib.chdir(tmp_path):
-        for block in blocks((ROOT / "docs" / "textbook-loop.md").read_text()):
-            _python(block.code, "textbook-loop.md", namespace)
-    reached = namespace["reached"]
-    assert isinstance(reached, dict)
-    assert set(reached) == {"by hand", "GradientAscent", "EM"}
-    assert all(value == pytest.approx(-1130.26396, abs=1e-3) for value in reached.values())
+def test_every_claim_has_its_page() -> None:
+    assert set(CLAIMS) <= {name_of(path) for path in PAGES}
 
 
 def test_readme_opens_with_the_two_commands_that_ci_reads() -> None:
@@ -103,7 +113,7 @@ def test_docstring_examples(name: str) -> None:
     assert doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_links_between_files_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text()):
         assert (path.parent / target).exists(), target
@@ -112,7 +122,9 @@ def test_links_between_files_lead_somewhere(path: Path) -> None:
 def _write_outputs(paths: list[Path]) -> None:
     for path in paths:
         with tempfile.TemporaryDirectory() as folder:
-            printed = [(block.span, output) for block, output in run_page(path, Path(folder)) if block.shown is not None]
+            printed = [(block.span, output) for block, output in run_page(path, Path(folder), {}) if block.shown is not None]
+            for picture in pictures_of(path):
+                shutil.copy(Path(folder, picture), PICTURES / picture)
         text = path.read_text()
         for (start, stop), output in reversed(printed):
             text = text[:start] + output + text[stop:]
