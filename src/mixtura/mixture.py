@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mixtura import markup, storage
+from mixtura import conditioning, markup, storage
 from mixtura.errors import DataError, ModelFileError, ParameterError
 from mixtura.factors import Factors, packed
 from mixtura.families import Family, family_of
@@ -325,6 +325,49 @@ class Mixture:
             raise ParameterError(f"a {self.family.name} mixture is not always {other.name}: expected a more general family; try 'full'")
         return Mixture.trusted(self.weights, self.means, np.array(self.family.convert(self.covariances, other, self.K, self.D)), other)
 
+    def marginal(self, columns: Sequence[int]) -> Mixture:
+        """The mixture of these columns (d,) alone, in this order: p(a) = sum_k pi_k N(a | mu_k,a, Sigma_k,aa).
+
+        Its family is this one where that holds of parts, else diag or full: volumes that are equal in all columns differ in some.
+
+        Raises ParameterError for numbers of columns that there are not, or that come twice.
+
+        >>> import mixtura
+        >>> mixture = mixtura.Mixture([1.0], [[1.0, 2.0]], [[[4.0, 1.0], [1.0, 9.0]]])
+        >>> mixture.marginal([1]).covariances
+        array([[[9.]]])
+        """
+        chosen = self._columns(columns)
+        covariances, family = conditioning.marginal(self.family, self.covariances, chosen)
+        return Mixture(self.weights, self.means[:, chosen], covariances, family)
+
+    def condition(self, columns: Sequence[int], values: ArrayLike) -> Mixture:
+        """The mixture of all other columns b where these, a, have these values (d,): p(b | a), in the columns' order.
+
+            pi_k <- pi_k N(a | mu_k,a, Sigma_k,aa) / p(a)                  Sigma_k <- Sigma_k,bb - B_k Sigma_k,ab
+            mu_k <- mu_k,b + B_k (a - mu_k,a)                              B_k = Sigma_k,ba Sigma_k,aa^-1
+
+        So the mean of the others given these, a regression that bends where components change, is `weights @ means` of what it returns
+        (Ghahramani & Jordan 1994, "Supervised learning from incomplete data via an EM approach", NIPS 6). Families as in `marginal`.
+
+        Raises ParameterError for columns or values that do not fit, and where no column is left.
+
+        >>> import mixtura
+        >>> mixture = mixtura.Mixture([0.5, 0.5], [[0.0, 0.0], [4.0, 9.0]], [[[1.0, 0.5], [0.5, 1.0]]] * 2)
+        >>> given = mixture.condition([0], [1.0])
+        >>> given.weights.round(3), given.means.round(3).tolist(), given.covariances[0]
+        (array([0.982, 0.018]), [[0.5], [7.5]], array([[0.75]]))
+        """
+        known, at = self._columns(columns), _numbers("values", values)
+        if at.shape != known.shape:
+            raise ParameterError(f"values do not fit the columns: got shape {at.shape}, expected one for each of {len(known)} columns; try one row")
+        rest = np.setdiff1d(np.arange(self.D), known)
+        if not len(rest):
+            raise ParameterError(f"no column is left: got values of all {self.D}, expected fewer; try mixture.log_density")
+        covariances, family, slopes = conditioning.conditional(self.family, self.covariances, known, rest)
+        means = self.means[:, rest] + np.einsum("kba,ka->kb", np.broadcast_to(slopes, (self.K, *slopes.shape[1:])), at - self.means[:, known])
+        return Mixture(self.marginal(columns).posterior(at[None])[0], means, covariances, family)
+
     def save(self, path: str | Path, metadata: dict[str, Any] | None = None, arrays: Mapping[str, NDArray[Any]] | None = None) -> None:
         """Writes a safetensors file: arrays and JSON, nothing that can execute. `metadata`, and more `arrays`, are kept beside its own.
 
@@ -394,6 +437,14 @@ class Mixture:
         several = (f"{number} {what}{'s' * (number != 1)}" for number, what in ((self.K, "component"), (self.D, "column")))
         heading = f"Mixture: {', '.join(several)}, family {self.family.name} ({self.family.code})"
         return markup.paragraph(heading) + markup.components(self.weights, self.means, np.sqrt(self.variances), names)
+
+    def _columns(self, columns: Sequence[int]) -> NDArray[np.intp]:
+        """Numbers of columns, checked."""
+        given = np.asarray(columns)
+        usable = given.ndim == 1 and len(given) > 0 and given.dtype.kind in "iu"
+        if not usable or given.min() < 0 or given.max() >= self.D or len(np.unique(given)) < len(given):
+            raise ParameterError(f"columns are not usable: got {columns!r}, expected different numbers from 0 to {self.D - 1}; try [0]")
+        return given.astype(np.intp)
 
     def _is_member(self) -> bool:
         """Whether the covariances are those of the family that are nearest to them, but for what a file or a caller rounds."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mixtura.mixture import Mixture
 from mixtura.pages import packed
 from mixtura.selection import Candidate
-from mixtura.showing import colours, marginal, outlines
+from mixtura.showing import colours, outlines
 from mixtura.sources import Source
 
 CURVE = 200  # points of a density
@@ -66,8 +66,8 @@ def _curves(mixture: Mixture, place: dict[int, int], x: int) -> list[dict[str, l
     """pi_k N(x | mu_k, sigma_k^2) as lines; None where x is not fitted."""
     if x not in place:
         return None
-    seen = marginal(mixture, [place[x]])
-    means, deviations = seen.means[:, 0], np.sqrt(seen.covariances[:, 0, 0])
+    seen = mixture.marginal([place[x]])
+    means, deviations = seen.means[:, 0], np.sqrt(seen.variances[:, 0])
     at = np.linspace((means - 4 * deviations).min(), (means + 4 * deviations).max(), CURVE)
     away = (at - means[:, None]) / deviations[:, None]
     heights = (seen.weights / deviations / np.sqrt(2 * np.pi))[:, None] * np.exp(-(away**2) / 2)

@@ -9,7 +9,7 @@ Celeux & Govaert (1995), Pattern Recognition 28, 781-793, derive them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -32,15 +32,15 @@ class Family:
     common.
 
     >>> from mixtura.families import FAMILIES
-    >>> FAMILIES["VVV"].name, FAMILIES["tied"].n_parameters(K=3, D=2)
-    ('full', 11)
+    >>> FAMILIES["VVV"], FAMILIES["tied"].n_parameters(K=3, D=2)
+    (Family(name='full', code='VVV'), 11)
     """
 
     name: str
     code: str
-    moment: Moment
-    pooled: bool
-    constraint: Constraint | None = None
+    moment: Moment = field(repr=False)
+    pooled: bool = field(repr=False)
+    constraint: Constraint | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, code: str, name: str | None = None, constraint: Constraint | None = None) -> Family:

@@ -15,7 +15,7 @@ from mixtura.moments import Array
 from mixtura.plots import canvas, curves
 from mixtura.plots.rows import Drawn, drawn, histogram, views
 from mixtura.plots.shown import Columns, Shown, chosen, shown
-from mixtura.showing import COLOURS, marginal
+from mixtura.showing import COLOURS
 
 DRAWS = 100_000  # rows by which a level is found: their share above it is right to 0.2 % (one standard error 0.16 % at a half)
 SEED = 0
@@ -64,7 +64,7 @@ def density(
         low, high = views(seen.source, taken.rows, low, high)
     panel = canvas.panels(ax, 1, 1, (7.4, 4.6))[0, 0]
     panel.set_xlim(low[some[0]], high[some[0]])
-    one = marginal(seen.mixture, some)
+    one = seen.mixture.marginal(some)
     (_line if len(some) == 1 else _plane)(panel, seen, some, one, shares, levels(one, shares), taken, told, low[some], high[some])
     width, height = canvas.room(panel)
     canvas.numbers(panel.xaxis, 6)

@@ -15,7 +15,6 @@ from mixtura.explaining import Rows
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 from mixtura.pages import packed
-from mixtura.showing import marginal
 
 MOST_ROWS = 20_000  # above them a picture is no clearer
 FEWEST_ROWS = 2_000  # rather fewer columns than fewer rows
@@ -49,7 +48,7 @@ def _rows(K: int, D: int) -> int:
 
 def points(mixture: Mixture, rows: Rows, columns: NDArray[np.intp]) -> dict[str, Any]:
     """The rows and the mixture of these columns, as report.js unpacks them."""
-    seen = marginal(mixture, [int(j) for j in columns])
+    seen = mixture.marginal([int(j) for j in columns])
     deviations = np.sqrt(seen.variances)
     below = np.tril_indices(len(columns), -1)
     correlations = seen.matrices[:, below[0], below[1]] / (deviations[:, below[0]] * deviations[:, below[1]])

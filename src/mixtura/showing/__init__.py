@@ -4,7 +4,7 @@ colours     one for each component     outlines   ellipses that hold a share of 
 """
 
 from mixtura.showing.colours import COLOURS, colours
-from mixtura.showing.outlines import marginal, outlines
+from mixtura.showing.outlines import outlines
 from mixtura.showing.standardised import Standardised, standardised
 
-__all__ = ["COLOURS", "Standardised", "colours", "marginal", "outlines", "standardised"]
+__all__ = ["COLOURS", "Standardised", "colours", "outlines", "standardised"]
