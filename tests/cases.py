@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import mixtura
+from mixtura.explaining.surveying import survey
 from mixtura.families import ALL, Family
 
 FREE = tuple(family for family in ALL if family.constraint is None)  # one covariance for all, or each its own: these have coordinates
@@ -47,6 +48,29 @@ def assert_goes_on_from_half_a_log(source: Callable[[], Any], start: mixtura.Mix
     log = folder / "sweeps.log"
     os.truncate(log, log.stat().st_size // 2)
     assert mixtura.fit(source(), start, tol=0.0, max_steps=6, checkpoint=folder).log_likelihoods == undisturbed
+
+
+def assert_seen_as_the_array(source: mixtura.sources.Source, X: np.ndarray, weights: np.ndarray, folder: Path) -> None:
+    """Pictures and the report count rows on a cluster as they count those of an array: the same sums, and the same rows stand out."""
+    here = mixtura.open(X, source.columns, weights)
+    mixture = mixtura.start(X[:40], 3, random_state=0)
+    one, other = (survey(mixture, rows, least=5) for rows in (source, here))
+    np.testing.assert_allclose(one.crossings, other.crossings, rtol=1e-9)
+    np.testing.assert_allclose(one.least.values, other.least.values)
+    drawn = [[mixtura.plots.pairs(mixture, rows, points=len(X)), mixtura.plots.uncertainty(mixture, rows, points=100)[:1]] for rows in (source, here)]
+    for axes, same in zip(*drawn, strict=True):  # histograms, whose bins reach as far as rows were drawn, and bars
+        counted, expected = ([_corners(patch) for ax in np.ravel(some) for patch in ax.patches] for some in (axes, same))
+        assert len(counted) == len(expected) > 0
+        for one_patch, other_patch in zip(counted, expected, strict=True):
+            np.testing.assert_allclose(one_patch, other_patch, rtol=1e-9, atol=1e-12)
+    mixtura.plots.density(mixture, source, columns=[0, 1], points=100)
+    mixtura.report.write(mixture, source, folder / "report.html")
+    assert f"{np.count_nonzero(weights):,} rows" in (folder / "report.html").read_text()
+
+
+def _corners(patch: Any) -> np.ndarray:
+    """Of a bar or a histogram, in the units of its axes."""
+    return np.asarray(patch.get_patch_transform().transform(patch.get_path().vertices))
 
 
 def some_mixture(family: Family, K: int, D: int, seed: int = 0, centre: float = 0.0, spread: float = 2.0) -> mixtura.Mixture:

@@ -20,7 +20,7 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
-from cases import assert_goes_on_from_half_a_log, halves, in_three_units, some_mixture
+from cases import assert_goes_on_from_half_a_log, assert_seen_as_the_array, halves, in_three_units, some_mixture
 from distributed import Client, LocalCluster
 
 import mixtura
@@ -267,6 +267,11 @@ def test_rows_are_made_ready_once(client: Client, tmp_path: Path, rows: np.ndarr
 def test_a_fit_goes_on_from_its_checkpoint(rows: np.ndarray, mixture: mixtura.Mixture, tmp_path: Path) -> None:
     collection = array(rows, "uneven")
     assert_goes_on_from_half_a_log(lambda: mixtura.open(collection), mixture, tmp_path / "kept")
+
+
+@pytest.mark.usefixtures("client")
+def test_pictures_and_the_report_count_rows_where_they_are(rows: np.ndarray, weights: np.ndarray, tmp_path: Path) -> None:
+    assert_seen_as_the_array(mixtura.open(frame(pd.DataFrame(rows, columns=NAMES).assign(w=weights)), NAMES, "w"), rows, weights, tmp_path)
 
 
 def test_what_travels_is_small(rows: np.ndarray, mixture: mixtura.Mixture) -> None:

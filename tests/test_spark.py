@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from cases import assert_goes_on_from_half_a_log, overlapping, some_mixture
+from cases import assert_goes_on_from_half_a_log, assert_seen_as_the_array, overlapping, some_mixture
 from pyspark.errors import PythonException
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.linalg import Vectors, VectorUDT
@@ -231,6 +231,10 @@ def test_an_estimator_learns_what_it_learns_from_the_array(frame: DataFrame) -> 
 
 def test_a_fit_goes_on_from_its_checkpoint(frame: DataFrame, tmp_path: Path) -> None:
     assert_goes_on_from_half_a_log(lambda: mixtura.open(frame, NAMES, weight="w"), mixtura.start(ROWS, 3, random_state=0), tmp_path / "kept")
+
+
+def test_pictures_and_the_report_count_rows_where_they_are(frame: DataFrame, tmp_path: Path) -> None:
+    assert_seen_as_the_array(mixtura.open(frame, NAMES, "w"), ROWS, WEIGHTS, tmp_path)
 
 
 def test_the_loop_and_a_selection(source: mixtura.sources.Source) -> None:
