@@ -24,7 +24,7 @@ from mixtura.rules import EM, Squarem
 from mixtura.rules.maximising import split
 from mixtura.scouting import Scout, one_hot, sums
 from mixtura.selection.candidate import is_regular
-from mixtura.selection.climbing import Around, Found, climber_of
+from mixtura.selection.climbing import TRIED, Around, Found, climber_of
 from mixtura.selection.order import run_in_order
 from mixtura.sources import ArraySource
 
@@ -271,3 +271,13 @@ def test_cells_side_by_side_have_the_same_bits(n: int) -> None:
     X = overlapping(n, 2, 3, seed=9)
     one, many = (mixtura.select(X, range(1, 5), "all", random_state=0, n_jobs=jobs) for jobs in (1, 4))
     assert [(c.components, c.family, c.bic, c.sweeps) for c in one.cells] == [(c.components, c.family, c.bic, c.sweeps) for c in many.cells]
+
+
+def test_a_history_begins_where_the_short_runs_do_and_never_falls_in_them() -> None:
+    """The candidate's path from its start on: the plain steps of EM that chose it, then the climb, to the log-likelihood that is told."""
+    plain = sum(steps for steps, _ in TRIED)
+    for one in mixtura.select(overlapping(300, 2, 3, seed=10), [2, 3, 4], ["full", "tied", "VEE"], random_state=0).cells:
+        assert one.fit is not None and one.sweeps == len(one.history) - 1
+        assert one.history[-1] == pytest.approx(one.log_likelihood / 300)
+        assert one.sweeps >= plain and (np.diff(one.history[:plain]) > -1e-9).all()
+        assert one.history[0] < one.history[-1] - 1e-4

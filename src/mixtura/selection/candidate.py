@@ -56,7 +56,7 @@ class Candidate:
 
     @property
     def sweeps(self) -> int:
-        """The sweeps over all `rows` that the fit took."""
+        """The sweeps over all `rows` that the fit took, with the short runs that it began by where rows are few."""
         return 0 if self.fit is None else self.fit.n_steps
 
     @property

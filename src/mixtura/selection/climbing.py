@@ -53,6 +53,26 @@ class Found(NamedTuple):
         return self.fit.mixture
 
 
+class Tried(NamedTuple):
+    """Where starts stand after short runs, and how each came there: its log-likelihoods per row, in the frame's coordinates."""
+
+    at: Standings
+    paths: list[Array]
+
+    def then(self, at: Standings) -> Tried:
+        """The same starts some steps further on."""
+        return Tried(at, [np.concatenate([path, trace[:steps]]) for path, trace, steps in zip(self.paths, at.trace, at.steps, strict=True)])
+
+    def chosen(self, which: NDArray[np.intp]) -> Tried:
+        """Some of them, in this order."""
+        return Tried(self.at.chosen(which), [self.paths[m] for m in which])
+
+    @property
+    def start(self) -> Start:
+        """Their statistics, where the next steps begin."""
+        return Start(self.at.counts, self.at.means, self.at.scatter)
+
+
 @dataclass(frozen=True, eq=False)
 class Partitions:
     """Hard partitions of the scout's rows into K parts, and their sums, once for all families; rows where a component may be born."""
@@ -222,7 +242,7 @@ class Compiled(SweepBySweep):
         if (starts := self._together(family, around)) is None:
             return None
         tried = self._tried(family, starts)
-        return self._top(family, starts, tried, -np.inf, None) if (self.few.log_likelihoods(tried[0]) > least).any() else None
+        return self._top(family, starts, tried, -np.inf, None) if (self.few.log_likelihoods(tried[0].at) > least).any() else None
 
     def climb(self, begin: Mixture, tell: Tell = None) -> Found:
         """Compiled, if that is the rule's way and no component collapses."""
@@ -230,7 +250,7 @@ class Compiled(SweepBySweep):
             start = self.few.begin(Start.of(begin))
             at = self.few.run(begin.family, Start(*(array[None] for array in start)), self.max_iter, tol=self.tol)
             if not at.collapsed[0]:
-                return self._found(begin.family, at, 0, tell)
+                return self._found(begin.family, at, 0, at.trace[0, : at.steps[0]], tell)
         return self._seen(super().climb(begin, tell))
 
     def _seen(self, found: Found) -> Found:
@@ -259,18 +279,21 @@ class Compiled(SweepBySweep):
         statistics = Statistics(family.moment, family.pooled, rows, weight, np.nan, counts, means, np.zeros_like(means), second)
         return maximise(family, statistics, self.regularisation, self.scout.reference(family.moment))[0]
 
-    def _tried(self, family: Family, starts: Start, seeded: int = 0) -> list[Standings]:
+    def _tried(self, family: Family, starts: Start, seeded: int = 0) -> list[Tried]:
         """The most promising after short runs, the likeliest, regular or not, and the first `seeded`; then those before each choice."""
         now, covariances, stages, first = self.few.begin(starts), None, [], np.arange(seeded)
+        tried: Tried | None = None
         for steps, kept in TRIED:
             at = self.few.run(family, now, steps, covariances)
-            stages.append(at)
+            tried = Tried(at, [np.empty(0)] * len(at.counts) if tried is None else tried.paths).then(at)
+            stages.append(tried)
             order, likeliest = self._order(at)[:kept], self._order(at, any_will_do=True)[:1]
             chosen = np.array(list(dict.fromkeys([*order, *likeliest, *first])))
             first = np.flatnonzero(np.isin(chosen, first))
-            at = at.chosen(chosen)
-            now, covariances = Start(at.counts, at.means, at.scatter), at.covariances
-        return [at, *reversed(stages)]
+            tried = tried.chosen(chosen)
+            now, covariances = tried.start, tried.at.covariances
+        assert tried is not None
+        return [tried, *reversed(stages)]
 
     def _order(self, at: Standings, least: float = -np.inf, any_will_do: bool = False) -> NDArray[np.intp]:
         """The best first: above the floor before others, regular and above `least` before others; rounding changes no order."""
@@ -279,35 +302,35 @@ class Compiled(SweepBySweep):
         worthy = (held | (at.counts.shape[1] == 1)) & (self.few.log_likelihoods(at) > least + ROUNDING)
         return np.lexsort((-np.round(at.log_likelihoods, 8), ~(worthy | any_will_do), at.collapsed))
 
-    def _top(self, family: Family, starts: Start, tried: list[Standings], least: float, tell: Tell) -> Found:
+    def _top(self, family: Family, starts: Start, tried: list[Tried], least: float, tell: Tell) -> Found:
         """From the best after short runs to the top; where all of these collapse, from those that were not chosen."""
-        first, *_ = tried
+        first = tried[0].at
         if not self.whole and not first.collapsed[0]:
             return self._seen(super().climb(self.few.mixture(first, 0, family), tell))
         for stage in tried if self.whole else ():
-            if not (at := stage.chosen(np.flatnonzero(~stage.collapsed))).counts.size:
+            if not (begun := stage.chosen(np.flatnonzero(~stage.at.collapsed))).paths:
                 continue
             for steps in (min(NEAR, self.max_iter), self.max_iter):  # one goes on, should all creep
-                climbed = self.few.run(family, Start(at.counts, at.means, at.scatter), steps, at.covariances, tol=self.tol)
-                best = self._order(climbed, least)[:1]
-                if climbed.collapsed[best[0]] or climbed.converged[best[0]]:
+                climbed = begun.then(self.few.run(family, begun.start, steps, begun.at.covariances, tol=self.tol))
+                best = self._order(climbed.at, least)[:1]
+                if climbed.at.collapsed[best[0]] or climbed.at.converged[best[0]]:
                     break
-                at = climbed.chosen(best)
-            if not climbed.collapsed[best[0]]:
-                return self._found(family, climbed, int(best[0]), tell)
+                begun = climbed.chosen(best)
+            if not climbed.at.collapsed[best[0]]:
+                return self._found(family, climbed.at, int(best[0]), climbed.paths[best[0]], tell)
         # what repairs then decides
-        begun = [self.few.mixture(first, m, family) for m in range(len(first.counts)) if first.steps[m]]
-        begun = begun or [self._mixture_of(family, starts, m) for m in range(min(len(starts.counts), TRIED[0][1]))]
-        return self._seen(super().climb(self.promising(begun), tell))
+        mixtures = [self.few.mixture(first, m, family) for m in range(len(first.counts)) if first.steps[m]]
+        mixtures = mixtures or [self._mixture_of(family, starts, m) for m in range(min(len(starts.counts), TRIED[0][1]))]
+        return self._seen(super().climb(self.promising(mixtures), tell))
 
-    def _found(self, family: Family, at: Standings, m: int, tell: Tell) -> Found:
-        """The fit that a compiled climb is, measured by a sweep."""
+    def _found(self, family: Family, at: Standings, m: int, path: Array, tell: Tell) -> Found:
+        """The fit that a compiled climb is, with the short runs that it began by, measured by a sweep."""
         mixture = self.few.mixture(at, m, family)
         seen = sweep(mixture, self.source, moment=MATRIX)
         kept = family.moment.keep(seen.second)
         statistics = replace(seen, moment=family.moment, pooled=family.pooled, second=kept.sum(axis=0) if family.pooled else kept)
-        reached, steps = seen.mean_log_likelihood, int(at.steps[m])
-        trace = (*map(float, self.few.log_likelihoods(at, at.trace[m, : steps - 1])), reached)
+        reached, steps = seen.mean_log_likelihood, len(path)
+        trace = (*map(float, self.few.log_likelihoods(at, path[:-1])), reached)
         change = reached - trace[-2] if steps > 1 else np.nan
         step = Step(steps - 1, mixture, statistics, reached, reached, change, ())
         if tell is not None:
