@@ -60,7 +60,7 @@ class Account:
     @property
     def outcome(self) -> str:
         """What is left to read when it has ended."""
-        return f"{_clock(time.monotonic() - self.begun)}"
+        return _clock(time.monotonic() - self.begun)
 
 
 class OfSearch(Account):
@@ -170,7 +170,7 @@ class OfTest(Account):
     @property
     def outcome(self) -> str:
         """How far each test came, and the time they took."""
-        return "; ".join([*map(_replicates, self.tests.values()), super().outcome])
+        return "; ".join([*map(_replicates, self.tests.values()), f"{super().outcome} in all"])
 
 
 def _likelihood(step: Step) -> str:

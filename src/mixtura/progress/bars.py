@@ -6,7 +6,6 @@ is drawn after the end. What they leave in a notebook is one line.
 
 from __future__ import annotations
 
-import contextvars
 import io
 import sys
 import threading
@@ -34,9 +33,11 @@ the_terminal = threading.Lock()  # held by the one display that draws on it
 class Bars(ABC):
     """Bars; that of the rows comes with the first rows."""
 
+    track = "bar.back"  # the style of what is still to come
+
     def __init__(self, account: Account, **options: Any):
         last = TimeRemainingColumn() if account.timed else TextColumn("{task.fields[now]}")
-        columns = (TextColumn("{task.description:6}"), BarColumn(), TextColumn("{task.fields[count]}"), last)
+        columns = (TextColumn("{task.description:6}"), BarColumn(style=self.track), TextColumn("{task.fields[count]}"), last)
         self.table = Progress(*columns, auto_refresh=False, **options)
         self.account = account
         self.tasks: dict[str, TaskID] = {}
@@ -77,9 +78,11 @@ class Bars(ABC):
 
     def _put(self, *bars: Bar) -> None:
         for bar in bars:
-            if bar.name not in self.tasks:
-                self.tasks[bar.name] = self.table.add_task(bar.name, total=bar.total, count="", now="")
-            self.table.update(self.tasks[bar.name], completed=bar.done, total=bar.total, count=bar.figures, now=bar.now)
+            told: dict[str, Any] = {"completed": bar.done, "total": bar.total, "count": bar.figures, "now": bar.now}
+            if bar.name in self.tasks:
+                self.table.update(self.tasks[bar.name], **told)
+            else:
+                self.tasks[bar.name] = self.table.add_task(bar.name, **told)
         self._draw()
 
 
@@ -111,14 +114,12 @@ class OnTerminal(Bars):
 
 
 class InNotebook(Bars):
-    """Bars in the output of a cell, which is replaced at each look: no widgets, so nothing has to be installed, and a saved notebook holds one line.
+    """Bars in the output of a cell, which is replaced at each look: no widgets, which would want a library, and leave nothing in a saved notebook."""
 
-    Messages go out as from the cell that began it (`context`), whatever thread tells of progress.
-    """
+    track = "grey70"  # fainter than what is done, on light pages as on dark ones
 
     def __init__(self, account: Account):
         super().__init__(account, console=Console(file=io.StringIO(), force_jupyter=False))
-        self.context = contextvars.copy_context()
         self.handle: Any = None
         self.note = ""
 
@@ -143,6 +144,6 @@ class InNotebook(Bars):
         if self.handle is None:
             from IPython.display import display
 
-            self.handle = self.context.run(display, bundle, raw=True, display_id=True)
+            self.handle = display(bundle, raw=True, display_id=True)
         else:
-            self.context.run(self.handle.update, bundle, raw=True)
+            self.handle.update(bundle, raw=True)
