@@ -200,7 +200,7 @@ def fit(
 
     >>> import numpy as np, mixtura
     >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
-    >>> fit = mixtura.fit(X, mixtura.start(X, 2, random_state=0), rule=mixtura.rules.EM(), tol=1e-8)
+    >>> fit = mixtura.fit(X, mixtura.start(X, 2, random_state=0), rule=mixtura.rules.EM(), tol=1e-8, progress=True)
     >>> fit.mixture.weights.round(2)
     array([0.5, 0.5])
     """

@@ -111,7 +111,7 @@ def likelihood_ratio_test(
 
     >>> import numpy as np, mixtura
     >>> X = np.random.default_rng(0).normal(size=(200, 1)) + np.repeat([[-2.0], [2.0]], 100, axis=0)
-    >>> tests = mixtura.likelihood_ratio_test(X, [1, 2, 3], "tied", n_bootstrap=19, random_state=0)
+    >>> tests = mixtura.likelihood_ratio_test(X, [1, 2, 3], "tied", n_bootstrap=19, random_state=0, progress=True)
     >>> tests.components, len(tests), tests[0].p_value
     (2, 2, 0.05)
     """

@@ -87,6 +87,7 @@ def select(
                     random_state=0, tol=1e-06)
     >>> selection.best.predict([[-4.0]]) == selection.best.predict([[4.0]])
     array([False])
+    >>> again = mixtura.select(X, range(1, 4), "tied", random_state=0, progress=True)  # the same, and seen on stderr
     """
     _check_options(criterion, folds, subsample)
     source = open_source(data, weight=sample_weight, n_jobs=n_jobs)
