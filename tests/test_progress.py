@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import json
@@ -83,11 +84,11 @@ def bits(result: Any) -> Any:
 
 
 class Screen(io.StringIO):
-    """What stderr is: a terminal or a file, which may fail after so many writes."""
+    """What stderr is: a terminal or a file, which may fail after so many writes, or see an interrupt come at one."""
 
-    def __init__(self, terminal: bool, last: int | None = None):
+    def __init__(self, terminal: bool, last: int | None = None, interrupted: int | None = None):
         super().__init__()
-        self.terminal, self.last, self.writes = terminal, last, 0
+        self.terminal, self.last, self.interrupted, self.writes = terminal, last, interrupted, 0
 
     def isatty(self) -> bool:
         return self.terminal
@@ -96,6 +97,8 @@ class Screen(io.StringIO):
         self.writes += 1
         if self.last is not None and self.writes > self.last:
             raise OSError(errno.EIO, "the terminal is gone")
+        if self.writes == self.interrupted:
+            raise KeyboardInterrupt
         return super().write(text)
 
     @property
@@ -127,8 +130,8 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Screen]:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setattr(bars, "PAUSE", 0.0)
 
-    def made(terminal: bool, last: int | None = None) -> Screen:
-        screen = Screen(terminal, last)
+    def made(terminal: bool, last: int | None = None, interrupted: int | None = None) -> Screen:
+        screen = Screen(terminal, last, interrupted)
         monkeypatch.setattr(sys, "stderr", screen)
         return screen
 
@@ -270,6 +273,19 @@ def test_an_interrupt_gives_what_it_gave(name: str, terminal: bool, seen: Callab
         assert bits(result) == bits(expected)
 
 
+@pytest.mark.filterwarnings("ignore::mixtura.errors.InterruptionWarning")
+def test_an_interrupt_while_it_is_drawn_leaves_a_cursor(seen: Callable[..., Screen]) -> None:
+    """At each of its writes, the first and the last among them."""
+    whole, stdout = seen(True), sys.stdout
+    CALLS["fit"](progress=True)
+    for write in range(1, whole.writes + 1):
+        screen = seen(True, interrupted=write)
+        with contextlib.suppress(KeyboardInterrupt):  # before the first step, or after the last
+            assert CALLS["fit"](progress=True).interrupted
+        assert write == whole.writes or screen.is_clean
+        assert (sys.stderr, sys.stdout) == (screen, stdout)
+
+
 @each_call
 @each_screen
 def test_a_display_that_fails_costs_nothing_but_itself(name: str, terminal: bool, seen: Callable[..., Screen]) -> None:
@@ -375,7 +391,7 @@ def test_a_terminal_is_clean_after_an_interrupt_and_an_error() -> None:
     os.close(leader)
     assert process.returncode == 0
     assert re.search(r"steps +(\x1b\[[\d;]*m|[━╸╺])+ +\d+/500 +loglik -\d\.\d{6} per row", screen.getvalue())
-    assert screen.getvalue().count("\x1b[?25l") == screen.getvalue().count("\x1b[?25h") == 2
+    assert re.sub(r"h+", "h", "".join(re.findall(r"\x1b\[\?25([lh])", screen.getvalue()))) == "lhlh"  # hidden and back, twice
     said = [line for line in screen.left if "compiling" not in line]
     assert said[0].startswith("<string>:7: InterruptionWarning: the fit was interrupted: got 399 steps")
     assert not any("━" in line for line in screen.left)

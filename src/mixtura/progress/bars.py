@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mixtura.sources import Passed
 
 PAUSE = 0.1  # seconds between two looks at the bars; the eye wants no more, and steps can be many thousands
+CURSOR = "\x1b[?25h"  # shows it again
 WIDTH = 100  # characters of a line in a notebook
 
 the_terminal = threading.Lock()  # held by the one display that draws on it
@@ -106,8 +107,9 @@ class OnTerminal(Bars):
         """Gives them back."""
         try:
             self.table.stop()
-        finally:
+        finally:  # an interrupt may have come while rich drew, or now
             the_terminal.release()
+            print(CURSOR, end="", file=sys.stderr, flush=True)  # noqa: T201
 
     def _draw(self) -> None:
         self.table.refresh()
