@@ -118,7 +118,7 @@ class OnTerminal(Bars):
 class InNotebook(Bars):
     """Bars in the output of a cell, which is replaced at each look: no widgets, which would want a library, and leave nothing in a saved notebook."""
 
-    track = "grey70"  # fainter than what is done, on light pages as on dark ones
+    track = "grey58"  # between what is done and the page, be it light or dark
 
     def __init__(self, account: Account):
         super().__init__(account, console=Console(file=io.StringIO(), force_jupyter=False))
