@@ -57,21 +57,15 @@ class Safe:
 
     def step(self, at: Any) -> None:
         """It has come this far."""
-        with self._watched():
-            if self.display is not None:
-                self.display.step(at)
+        self._tell(lambda display: display.step(at))
 
     def rows(self, at: Passed) -> None:
         """A pass over rows has come this far."""
-        with self._watched():
-            if self.display is not None:
-                self.display.rows(at)
+        self._tell(lambda display: display.rows(at))
 
     def say(self, line: str) -> None:
         """Something else to say."""
-        with self._watched():
-            if self.display is not None:
-                self.display.say(line)
+        self._tell(lambda display: display.say(line))
 
     def end(self) -> None:
         """It has ended."""
@@ -79,6 +73,11 @@ class Safe:
             display, self.display = self.display, None
             if display is not None:
                 display.end()
+
+    def _tell(self, what: Callable[[Display], object]) -> None:
+        with self._watched():
+            if self.display is not None:
+                what(self.display)
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
