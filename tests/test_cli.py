@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import os
@@ -385,11 +384,7 @@ def test_an_interrupt_writes_what_is_done(tmp_path, command):
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 @pytest.mark.parametrize("command", ["fit", "select"])
 def test_an_interrupt_before_anything_is_done_ends_in_one_line(tmp_path, monkeypatch, command):
-    @contextlib.contextmanager
-    def at_once(max_iter, shown):
-        yield lambda at: signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr("mixtura.cli.progress.progress", at_once)
+    monkeypatch.setattr("mixtura.progress.display.Safe.step", lambda display, at: signal.raise_signal(signal.SIGINT))
     # a rule that is told of step by step
     result = run(command, FAITHFUL, "--components", "2", "--family", "full", "--rule", "map", "--output", tmp_path / "out.json")
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", "mixtura: interrupted\n")

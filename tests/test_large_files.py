@@ -27,8 +27,9 @@ from pyarrow import feather, parquet
 from typer.testing import CliRunner
 
 import mixtura
-from mixtura.cli import app, progress
+from mixtura.cli import app
 from mixtura.errors import DataError, FileError
+from mixtura.progress import lines, pace
 from mixtura.sources import Passed, files, writing
 
 N, GROUP = 6_000, 1_000  # rows, and those of a row group
@@ -382,7 +383,7 @@ def _read(terminal):
 
 
 def test_long_passes_are_told_in_lines(place, tmp_path, monkeypatch):
-    monkeypatch.setattr(progress, "PATIENCE", -1.0)
+    monkeypatch.setattr(lines, "PATIENCE", -1.0)
     told = done("predict", place / "model", place / "rows.parquet", "--output", tmp_path / "out.csv", "--streamed").stderr.splitlines()
     counts = [int(re.fullmatch(r"rows of this pass: ([\d,]+)/6,000.*", line)[1].replace(",", "")) for line in told]
     assert len(counts) > 2 and counts == sorted(counts) and counts[-1] == N
@@ -392,21 +393,21 @@ def test_long_passes_are_told_in_lines(place, tmp_path, monkeypatch):
 
 
 def test_small_files_are_read_without_a_word(place, tmp_path, monkeypatch):
-    monkeypatch.setattr(progress, "PATIENCE", 3600.0)
+    monkeypatch.setattr(lines, "PATIENCE", 3600.0)
     assert done("predict", place / "model", place / "rows.parquet", "--output", tmp_path / "out.csv").stderr == ""
 
 
 def test_the_pace_of_a_pass():
-    pace = progress.Pace()
-    pace.note(Passed(1_000_000, 10_000_000, 50_000_000, 500_000_000), 100.0)
+    one = pace.Pace()
+    one.note(Passed(1_000_000, 10_000_000, 50_000_000, 500_000_000), 100.0)
     at = Passed(3_000_000, 10_000_000, 150_000_000, 500_000_000)
-    pace.note(at, 102.0)
-    assert pace.speed(at, 102.0) == "50 MB/s, 0:07 left"
-    assert pace.speed(at._replace(rows=10_000_000, bytes=500_000_000), 104.5) == "100 MB/s"
+    one.note(at, 102.0)
+    assert one.speed(at, 102.0) == "50 MB/s, 0:07 left"
+    assert one.speed(at._replace(rows=10_000_000, bytes=500_000_000), 104.5) == "100 MB/s"
     counted = Passed(500_000, None, None, None)
-    pace.note(counted, 200.0)  # rows begin again: another pass
-    assert pace.speed(counted, 200.1) == ""
-    assert pace.speed(Passed(1_500_000, None, None, None), 202.0) == "500,000 rows/s"
+    one.note(counted, 200.0)  # rows begin again: another pass
+    assert one.speed(counted, 200.1) == ""
+    assert one.speed(Passed(1_500_000, None, None, None), 202.0) == "500,000 rows/s"
 
 
 # writing

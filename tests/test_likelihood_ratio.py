@@ -519,7 +519,7 @@ def test_ctrl_c_shows_what_is_done() -> None:
         "--threads",
         "2",
     ]
-    pause = "import mixtura.cli.test as t, mixtura.likelihood_ratio.replicates as r, sys; t.PATIENCE = 0.5; r.ALONE = r.WORTHWHILE = 0.0; "
+    pause = "import mixtura.progress.lines as t, mixtura.likelihood_ratio.replicates as r, sys; t.PATIENCE = 0.5; r.ALONE = r.WORTHWHILE = 0.0; "
     words[1:3] = ["-c", pause + "from mixtura.cli import main; main()"]
     heard = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=heard, start_new_session=True) as process:

@@ -17,6 +17,7 @@ from mixtura.families import Family
 from mixtura.kernels import AnyGaussians
 from mixtura.mixture import Mixture
 from mixtura.moments import Moment
+from mixtura.progress import OfFit, shown
 from mixtura.rules import EM, Event, Rule, Squarem, Update
 from mixtura.sources import Source, Swept
 from mixtura.statistics import Statistics
@@ -174,6 +175,7 @@ def fit(
     sample_weight: ArrayLike | None = None,
     n_jobs: int | None = None,
     on_step: Callable[[Step], object] | None = None,
+    progress: bool = False,
     checkpoint: checkpoints.PathLike | None = None,
     checkpoint_every: str | float = "30s",
 ) -> Fit:
@@ -183,6 +185,8 @@ def fit(
     estimate, or Aitken's: with a the ratio of the last two changes, change * a / (1 - a) (Boehning et al. 1994). A loop that creeps is thus
     not taken for one that has arrived. A rule that ends after so many passes is done then. Warns (RepairWarning, once) where components had
     to be repaired.
+
+    `on_step` is called with each Step. `progress` shows the same: bars on a terminal (stderr) and in a notebook, a plain line now and then elsewhere.
 
     `checkpoint` is a folder in which the fit is kept: killed at any moment and called again with the same arguments, it goes on and ends with the
     bits of a fit that nothing disturbed. What each pass over the rows gives is written there as soon as it is known, and is on the disk within
@@ -196,7 +200,7 @@ def fit(
 
     >>> import numpy as np, mixtura
     >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
-    >>> fit = mixtura.fit(X, mixtura.start(X, 2, random_state=0), rule=mixtura.rules.EM(), tol=1e-8)
+    >>> fit = mixtura.fit(X, mixtura.start(X, 2, random_state=0), rule=mixtura.rules.EM(), tol=1e-8, progress=True)
     >>> fit.mixture.weights.round(2)
     array([0.5, 0.5])
     """
@@ -205,12 +209,12 @@ def fit(
     source = start.source(data, sample_weight, n_jobs)
     rule = Squarem(EM(), tol=tol) if rule is None else rule
     call = {"function": "mixtura.fit", "start": start, "rule": rule, "tol": tol, "max_steps": max_steps}
-    with checkpoints.opened(checkpoint, checkpoint_every, source, call) as kept:
+    with shown(progress, OfFit(max_steps), source, on_step) as tell, checkpoints.opened(checkpoint, checkpoint_every, source, call) as kept:
 
         def told(step: Step) -> None:
             kept.offer(step.objective, step.mixture)
-            if on_step is not None:
-                on_step(step)
+            if tell is not None:
+                tell(step)
 
         try:
             run = climb(kept.source, start, rule, tol=tol, max_steps=max_steps, on_step=told)

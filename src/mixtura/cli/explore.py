@@ -42,9 +42,9 @@ def explore(
     moved, and the fit follows at once. Ctrl-C ends it.
     """
     from mixtura.cli import models, options
-    from mixtura.cli.progress import passes
     from mixtura.explore import Exploration, Place
     from mixtura.explore.app import address, listening, new_token, server
+    from mixtura.progress import passes
     from mixtura.sources import open as open_source
 
     models.require_writable(output)
@@ -58,7 +58,6 @@ def explore(
         serving, where = server(exploration, listener, token), address(listener, token)
         with passes(exploration.source):
             exploration.warm()
-        exploration.source.watch = None
         print(where, flush=True)
         print("Ctrl-C ends it", file=sys.stderr, flush=True)
         if browser:

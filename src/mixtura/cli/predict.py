@@ -31,7 +31,8 @@ def predict(
     Components are numbered from 0, as in the tables of fit and show. The log
     density is in nats; low ones are rows unlike those the model was fitted on.
     """
-    from mixtura.cli import models, progress, screen
+    from mixtura.cli import models, screen
+    from mixtura.progress import passes
     from mixtura.sources import Passed, writing
 
     writing.writer_of(output)
@@ -40,7 +41,7 @@ def predict(
     kept = None if keep is None else _kept(data, keep)
     n_rows = 0
     blocks: Any = known.mixture.records(source, *ANSWERS)
-    with progress.passes(source) as tell, writing.writing(output) as add, closing(blocks):
+    with passes(source) as tell, writing.writing(output) as add, closing(blocks):
         for records in blocks:
             beside = {} if kept is None else kept.take(len(records))
             add({**beside, **{name: records[name] for name in ANSWERS}})

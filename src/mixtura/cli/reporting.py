@@ -42,11 +42,10 @@ def make(
     output: Path, mixture: Mixture, metadata: Mapping[str, Any], summary: Mapping[str, Any] | None, source: Source, data: str, shown: bool = True
 ) -> None:
     """Writes the report of a model, of which these stand in its files, on the rows of `data`; passes over them are told where `shown`."""
-    from mixtura.cli import progress
+    from mixtura.progress import passes
     from mixtura.report.page import write
 
-    source.watch = None  # a search may have told its own display
-    with progress.passes(source) if shown else nullcontext():
+    with passes(source) if shown else nullcontext():
         write(subject(mixture, metadata, summary), source, output, name=data if "://" in data else Path(data).name)
 
 

@@ -37,15 +37,12 @@ class Search:
 
     def run(self, shown: bool, **kept: Any) -> tuple[Source, Selection]:
         """The rows, and what was selected for them, with progress told where it is to be `shown`; `kept` says where to keep it."""
-        from mixtura.cli.progress import progress, watch
         from mixtura.selection import select
         from mixtura.sources import open as open_source
 
         columns = None if self.columns is None else options.names(self.columns)
         source = open_source(self.data, columns, self.weight, in_memory=self.in_memory, n_jobs=self.threads)
-        with progress(self.settings["max_iter"], shown) as on_progress:
-            watch(source, on_progress)
-            return source, select(source, **self.settings, on_progress=on_progress, **kept)
+        return source, select(source, **self.settings, progress=shown, **kept)
 
     def facts(self, source: Source) -> dict[str, Any]:
         """What is written of the data."""

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from mixtura.cli.searching import DATA
 
-if TYPE_CHECKING:
-    from mixtura.likelihood_ratio import BootstrapProgress
-
 INTERRUPTED = 130
-PATIENCE = 10.0  # seconds between two plain lines of one test
 
 
 def test(
@@ -48,8 +40,7 @@ def test(
     counts = options.components(components)
     source = open_source(data, None if columns is None else options.names(columns), in_memory=in_memory or None, n_jobs=threads)
     choices: dict[str, Any] = {"n_bootstrap": replicates, "alpha": alpha, "tol": tol, "max_iter": max_iter, "random_state": seed}
-    with _progress(shown=not quiet) as tell:
-        tests = likelihood_ratio_test(source, counts, family, **choices, n_jobs=threads, on_progress=tell)
+    tests = likelihood_ratio_test(source, counts, family, **choices, n_jobs=threads, progress=not quiet)
     if json:
         where = {"path": data, "n_rows": source.n_rows, "columns": source.columns, "skipped": source.skipped, "source": source.origin}
         settings = {"n_components": counts, "family": family, **choices}
@@ -60,49 +51,3 @@ def test(
         screen.show_tests(source, tests)
     if tests.interrupted:
         raise typer.Exit(INTERRUPTED)
-
-
-@contextmanager
-def _progress(shown: bool) -> Iterator[Callable[[BootstrapProgress], None] | None]:
-    """Something to call after each replicate: a bar on a terminal, plain lines elsewhere, None where nothing is to be shown."""
-    if not shown:
-        yield None
-    elif sys.stderr.isatty():
-        with _bar() as tell:
-            yield tell
-    else:
-        yield _lines()
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[BootstrapProgress], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bars:
-        tasks: dict[int, Any] = {}
-
-        def tell(at: BootstrapProgress) -> None:
-            if at.components not in tasks:
-                tasks[at.components] = bars.add_task(_name(at), total=at.n_bootstrap)
-            bars.update(tasks[at.components], completed=at.done)
-
-        yield tell
-
-
-def _lines() -> Callable[[BootstrapProgress], None]:
-    """One line when a test is done, and now and then one while it runs."""
-    told = time.monotonic()
-
-    def tell(at: BootstrapProgress) -> None:
-        nonlocal told
-        if at.done == at.n_bootstrap or time.monotonic() - told > PATIENCE:
-            print(f"{_name(at)}: {at.done}/{at.n_bootstrap} replicates", file=sys.stderr, flush=True)
-            told = time.monotonic()
-
-    return tell
-
-
-def _name(at: BootstrapProgress) -> str:
-    return f"{at.components} against {at.components + 1}"

@@ -15,6 +15,7 @@ from mixtura.likelihood_ratio.comparison import Comparison, compare
 from mixtura.likelihood_ratio.replicates import BootstrapProgress, Experiment, Replicate, Workers, one_thread
 from mixtura.likelihood_ratio.results import LikelihoodRatioTest, SequentialTest
 from mixtura.likelihood_ratio.search import Search
+from mixtura.progress import OfTest, shown
 from mixtura.randomness import generator_of
 from mixtura.regularisation import regularisation_of
 from mixtura.sources import ArraySource, Source
@@ -38,6 +39,7 @@ def likelihood_ratio_test(
     random_state: Any = None,
     n_jobs: int | None = None,
     on_progress: Tell | None = None,
+    progress: bool = False,
 ) -> LikelihoodRatioTest: ...
 
 
@@ -55,6 +57,7 @@ def likelihood_ratio_test(
     random_state: Any = None,
     n_jobs: int | None = None,
     on_progress: Tell | None = None,
+    progress: bool = False,
 ) -> SequentialTest: ...
 
 
@@ -71,6 +74,7 @@ def likelihood_ratio_test(
     random_state: Any = None,
     n_jobs: int | None = None,
     on_progress: Tell | None = None,
+    progress: bool = False,
 ) -> LikelihoodRatioTest | SequentialTest:
     """Tests K components against K + 1 by the parametric bootstrap of the likelihood ratio.
 
@@ -95,7 +99,8 @@ def likelihood_ratio_test(
 
     `random_state` is anything that numpy.random.default_rng takes. Each replicate has a seed of its own, which depends on it, K and the number of
     the replicate: the bits are the same for any `n_jobs` (processes; None is one a processor), and a test alone gives the same as in a sequence.
-    `on_progress` is called with a BootstrapProgress after each replicate. An interrupt (KeyboardInterrupt) gives back what is done, with one
+    `on_progress` is called with a BootstrapProgress after each replicate. `progress` shows the same: a bar for each test on a terminal (stderr) and
+    in a notebook, plain lines elsewhere. An interrupt (KeyboardInterrupt) gives back what is done, with one
     InterruptionWarning, and p-values of the replicates that are done, which are valid ones; where none is done, it is raised.
 
     There is no sample_weight: a weight says how often a row counts, and replicates have rows that count once.
@@ -106,7 +111,7 @@ def likelihood_ratio_test(
 
     >>> import numpy as np, mixtura
     >>> X = np.random.default_rng(0).normal(size=(200, 1)) + np.repeat([[-2.0], [2.0]], 100, axis=0)
-    >>> tests = mixtura.likelihood_ratio_test(X, [1, 2, 3], "tied", n_bootstrap=19, random_state=0)
+    >>> tests = mixtura.likelihood_ratio_test(X, [1, 2, 3], "tied", n_bootstrap=19, random_state=0, progress=True)
     >>> tests.components, len(tests), tests[0].p_value
     (2, 2, 0.05)
     """
@@ -127,8 +132,8 @@ def likelihood_ratio_test(
     _check(source, counts[0])
     enough = [K for K in counts if source.n_rows >= _rows_needed(K, source.D)]
     entropy = generator_of(random_state).integers(2**32, size=4).tolist()
-    with one_thread(), Workers(jobs) as workers:
-        series = _Series(source, search, n_bootstrap, alpha, entropy, workers, on_progress)
+    with shown(progress, OfTest(), source, on_progress) as tell, one_thread(), Workers(jobs) as workers:
+        series = _Series(source, search, n_bootstrap, alpha, entropy, workers, tell)
         tests, interrupted = series.run(enough)
     for test in tests:
         _warn(test)

@@ -13,6 +13,7 @@ from mixtura import checking, checkpoints
 from mixtura.errors import ConstantColumnWarning, DataError, InterruptionWarning, ParameterError
 from mixtura.families import ALL, USUAL, Family, family_of, in_order
 from mixtura.moments import NORM
+from mixtura.progress import OfSearch, shown
 from mixtura.randomness import generator_of
 from mixtura.regularisation import regularisation_of
 from mixtura.rules import Rule, rule_of
@@ -45,6 +46,7 @@ def select(
     random_state: Any = None,
     n_jobs: int | None = None,
     on_progress: Callable[[Progress], object] | None = None,
+    progress: bool = False,
     checkpoint: checkpoints.PathLike | None = None,
     checkpoint_every: str | float = "30s",
 ) -> Selection:
@@ -66,7 +68,8 @@ def select(
     from there to all rows; then, while the best so far has a neighbour in its family, with more or fewer components, that has not, that one
     goes on too. Those on all rows rank first; `rows` in the table tells which they are. None of these ends below one that it contains.
 
-    `on_progress` is called after steps or cells, from one thread at a time, which need not be this one.
+    `on_progress` is called after steps or cells, from one thread at a time, which need not be this one. `progress` shows the same, and the rows of
+    passes over files: bars on a terminal (stderr) and in a notebook, a plain line for each cell elsewhere.
 
     `checkpoint` is a folder in which the search is kept, so that it survives its process: see `mixtura.fit`. Called again with the same arguments it
     goes on, and ends with the same bits; random_state=None is kept as it was drawn. What costs no more than milliseconds is computed anew.
@@ -84,45 +87,47 @@ def select(
                     random_state=0, tol=1e-06)
     >>> selection.best.predict([[-4.0]]) == selection.best.predict([[4.0]])
     array([False])
+    >>> again = mixtura.select(X, range(1, 4), "tied", random_state=0, progress=True)  # the same, and seen on stderr
     """
     _check_options(criterion, folds, subsample)
     source = open_source(data, weight=sample_weight, n_jobs=n_jobs)
     counts = _counts(n_components)
     chosen = _families(families, source.D)
-    check_components(source, min(counts))
-    if criterion == "held_out" and folds > source.profile.rows:
-        raise DataError(
-            f"too few rows to hold some out: got {source.profile.rows} rows for {folds} folds, expected at least one each; try fewer folds"
-        )
-    constant = tuple(name for name, flag in zip(source.columns, source.profile.constant, strict=True) if flag)
-    regularisation = regularisation_of(reg_covar)
-    how = How(rule_of(rule, regularisation, learning_rate, tol=tol), regularisation, tol, max_iter, criterion)
-    call = {
-        "function": "mixtura.select",
-        "n_components": counts,
-        "families": [family.name for family in chosen],
-        "criterion": criterion,
-        "folds": folds,
-        "subsample": subsample,
-        "rule": how.rule,
-        "reg_covar": regularisation,
-        "tol": tol,
-        "max_iter": max_iter,
-    }
-    with checkpoints.opened(checkpoint, checkpoint_every, source, call, random_state) as kept:
-        generator = generator_of(kept.seeded(random_state))
-        part = kept.source if subsample is None else kept.source.sample(int(subsample), generator)
-        scout = Scout.of(part, generator)
-        check_rows(scout)
-        check_distinct(len(scout.rows), min(counts))
-        if constant:
-            names = ", ".join(map(repr, constant))
-            warnings.warn(f"constant column {names}: it tells no components apart; try leaving it out", ConstantColumnWarning, 2)
-        teller = on_progress if checkpoint is None else _offering(kept, source.profile.weight, on_progress)
-        search = Search(kept.source, subsample, counts, chosen, how, criterion, folds, generator, teller)
-        search.run(part, scout)
-        if (best := ranked(search.cells.values(), search.criterion)[0].mixture) is not None:
-            kept.finish(best)
+    with shown(progress, OfSearch(max_iter), source, on_progress) as tell:
+        check_components(source, min(counts))
+        if criterion == "held_out" and folds > source.profile.rows:
+            raise DataError(
+                f"too few rows to hold some out: got {source.profile.rows} rows for {folds} folds, expected at least one each; try fewer folds"
+            )
+        constant = tuple(name for name, flag in zip(source.columns, source.profile.constant, strict=True) if flag)
+        regularisation = regularisation_of(reg_covar)
+        how = How(rule_of(rule, regularisation, learning_rate, tol=tol), regularisation, tol, max_iter, criterion)
+        call = {
+            "function": "mixtura.select",
+            "n_components": counts,
+            "families": [family.name for family in chosen],
+            "criterion": criterion,
+            "folds": folds,
+            "subsample": subsample,
+            "rule": how.rule,
+            "reg_covar": regularisation,
+            "tol": tol,
+            "max_iter": max_iter,
+        }
+        with checkpoints.opened(checkpoint, checkpoint_every, source, call, random_state) as kept:
+            generator = generator_of(kept.seeded(random_state))
+            part = kept.source if subsample is None else kept.source.sample(int(subsample), generator)
+            scout = Scout.of(part, generator)
+            check_rows(scout)
+            check_distinct(len(scout.rows), min(counts))
+            if constant:
+                names = ", ".join(map(repr, constant))
+                warnings.warn(f"constant column {names}: it tells no components apart; try leaving it out", ConstantColumnWarning, 2)
+            teller = tell if checkpoint is None else _offering(kept, source.profile.weight, tell)
+            search = Search(kept.source, subsample, counts, chosen, how, criterion, folds, generator, teller)
+            search.run(part, scout)
+            if (best := ranked(search.cells.values(), search.criterion)[0].mixture) is not None:
+                kept.finish(best)
     if search.interrupted:
         more = f"; {kept.kept_where}" * (checkpoint is not None)
         warnings.warn(search.interrupted + more, InterruptionWarning, stacklevel=2)
