@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import threading
 from itertools import islice
 
@@ -281,3 +283,14 @@ def test_a_history_begins_where_the_short_runs_do_and_never_falls_in_them() -> N
         assert one.history[-1] == pytest.approx(one.log_likelihood / 300)
         assert one.sweeps >= plain and (np.diff(one.history[:plain]) > -1e-9).all()
         assert one.history[0] < one.history[-1] - 1e-4
+
+
+def test_an_interrupt_of_the_tree_is_an_interrupt() -> None:
+    """Python sees the signal when the kernel has ended, and must not take it for a fault of the kernel."""
+    rows = overlapping(1200, 2, 3, seed=11)
+    tree = agglomerate(rows, np.ones(1200), np.eye(2))
+    threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        for _ in range(100):
+            agglomerate(rows, np.ones(1200), np.eye(2))
+    np.testing.assert_array_equal(agglomerate(rows, np.ones(1200), np.eye(2)), tree)

@@ -28,7 +28,10 @@ def agglomerate(rows: Array, weights: Array, prior: Array) -> NDArray[np.int64]:
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _agglomerate(n, means, W, own, label, active, nearest, cost, prior, scratch, mergers):  # type: ignore[no-untyped-def]
-    """Clusters n (N,), means (N, D), W (N, D, D), at first the rows; `own` is v of each, `nearest` the cheapest partner after it, at what `cost`."""
+    """Clusters n (N,), means (N, D), W (N, D, D), at first the rows; `own` is v of each, `nearest` the cheapest partner after it, at what `cost`.
+
+    Fills mergers and returns nothing: where a kernel returns an array, an interrupt that came meanwhile is raised as a SystemError.
+    """
     N, D = means.shape
     for i in range(N):
         own[i] = _merged(i, i, n, means, W, prior, scratch)
@@ -61,7 +64,6 @@ def _agglomerate(n, means, W, own, label, active, nearest, cost, prior, scratch,
                 together = _merged(k, i, n, means, W, prior, scratch) - own[k] - own[i]
                 if together < cost[k]:
                     cost[k], nearest[k] = together, i
-    return mergers
 
 
 @njit(nogil=True, error_model="numpy", cache=True)

@@ -30,7 +30,7 @@ def explore(
         str | None, typer.Option(help="Columns to choose from, as a,b,c; all numeric ones where not given.", show_default=False)
     ] = None,
     weight: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that says how often a row counts.", show_default=False)] = None,
-    output: Annotated[Path, typer.Option(help=OUTPUT)] = Path("mixtura-output"),
+    output: Annotated[Path, typer.Option("--output", "-o", help=OUTPUT)] = Path("mixtura-output"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Where chance begins.")] = 0,

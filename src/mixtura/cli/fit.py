@@ -24,7 +24,9 @@ RESUME = "Go on with the fit that is kept in this folder, as it was called; take
 def fit(
     search: Search,
     context: typer.Context,
-    output: Annotated[Path, typer.Option(help="Folder for model.safetensors and summary.json, made where missing.")] = Path("mixtura-output"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for model.safetensors and summary.json, made where missing.")] = Path(
+        "mixtura-output"
+    ),
     checkpoint: Annotated[Path | None, typer.Option(metavar="DIR", help=CHECKPOINT, show_default=False)] = None,
     checkpoint_every: Annotated[str, typer.Option(metavar="TIME", help="How much work a failing machine may cost: 30s, 5m or 1h.")] = "30s",
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help=RESUME, show_default=False)] = None,

@@ -11,7 +11,7 @@ import typer
 def sample(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or the folder that fit wrote.", show_default=False)],
     rows: Annotated[int, typer.Option(help="How many rows to draw.", show_default=False)],
-    output: Annotated[Path, typer.Option(help="Where they go: CSV, Parquet, Feather or NPY by suffix.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where they go: CSV, Parquet, Feather or NPY by suffix.", show_default=False)],
     seed: Annotated[int, typer.Option(min=0, help="Where chance begins: the same seed gives the same rows.")] = 0,
 ) -> None:
     """Draw rows from a model, and the component of each."""

@@ -20,7 +20,7 @@ OUTPUT = "Where the comparison goes: the table of all candidates as CSV, Parquet
 @searches
 def select(
     search: Search,
-    output: Annotated[Path | None, typer.Option(help=OUTPUT, show_default=False)] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help=OUTPUT, show_default=False)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress and no tables.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON, and no tables.")] = False,
 ) -> None:
