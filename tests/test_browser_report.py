@@ -1,14 +1,13 @@
-"""The report in Chromium: that it loads, what a hand, a key and a printer do with it, and how soon it is there."""
+"""The report in Chromium: that it loads, and what a hand, a key and a printer do with it."""
 
 from __future__ import annotations
 
 import re
-import statistics
 from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import opened, slowdown, until
+from browser import opened, until
 from cases import overlapping
 
 import mixtura
@@ -16,7 +15,6 @@ from mixtura.showing import outlines
 
 FAITHFUL = Path(__file__).parent.parent / "examples" / "old_faithful.csv"
 HOSTILE = ("<script>alert(1)</script>", '"quotes" & </script><b>', "{{ 7 * 7 }} %{x}")
-SOON = 2000  # milliseconds until the scatter of 20,000 rows is drawn
 TRACES = """() => document.getElementById("scatter").data.map((one) => ({
     kind: one.meta.kind, component: one.meta.component ?? null, type: one.type, visible: one.visible ?? true,
     x: Array.from(one.x ?? []), y: Array.from(one.y ?? []) }))"""
@@ -180,20 +178,13 @@ def test_on_paper_it_is_light_and_holds_the_scatter(faithful, tmp_path):
         assert page.evaluate("getComputedStyle(document.querySelector('.card')).breakInside") == "avoid"
 
 
-def test_the_scatter_of_20_000_rows_is_there_in_two_seconds(tmp_path):
+def test_of_many_rows_20_000_are_drawn_and_the_note_says_so(tmp_path):
     rng = np.random.default_rng(0)
     mixture = mixtura.Mixture([0.5, 0.3, 0.2], rng.normal(scale=3, size=(3, 4)), np.stack([np.eye(4)] * 3))
     path = tmp_path / "large.html"
     mixtura.report.write(mixture, mixture.sample(30_000, random_state=0)[0], path)
-    taken = []
-    for _ in range(5):
-        with opened() as page:
-            busy = slowdown()
-            page.goto(path.as_uri())
-            drawn(page, "scatter")
-            ready = page.evaluate("performance.getEntriesByName('mixtura:drawn')[0].startTime")
-            taken.append(ready / max(busy, slowdown()))  # on a machine that is busy with other things, what it would be without these
-            assert sum(len(one["x"]) for one in traces(page, "points")) == 20_000
-        if len(taken) >= 3 and statistics.median(taken) < SOON:
-            break
-    assert statistics.median(taken) < SOON, taken
+    with opened() as page:
+        shown(page, path)
+        assert sum(len(one["x"]) for one in traces(page, "points")) == 20_000
+        assert "20,000 of 30,000 rows" in page.inner_text("#rows .key .note")
+        assert page.evaluate("performance.getEntriesByName('mixtura:drawn').length") == 1
