@@ -106,20 +106,21 @@ class Page:
         return self.evaluate("(name) => performance.getEntriesByName(name).map((one) => ({ took: one.duration, ...one.detail }))", f"mixtura:{name}")
 
     @contextmanager
-    def moved(self, name: str = "move", seconds: float = 30.0) -> Iterator[None]:
+    def moved(self, name: str = "move") -> Iterator[None]:
         """Waits until what is done here has been painted."""
         before = len(self.moves(name))
         yield
-        until(lambda: len(self.moves(name)) > before, "the picture to follow", seconds)
+        until(lambda: len(self.moves(name)) > before, "the picture to follow")
 
     def slide(self, K: int, name: str = "move", seconds: float = 30.0) -> None:
-        """The slider, as a hand moves it: an event of the browser's own time."""
-        with self.moved(name, seconds):
-            self.evaluate(
-                "(K) => { const slider = document.getElementById('components'); slider.value = K; "
-                "slider.dispatchEvent(new Event('input', { bubbles: true })); }",
-                K,
-            )
+        """The slider, as a hand moves it: an event of the browser's own time. Waits for its picture."""
+        before = len(self.moves(name))
+        self.evaluate(
+            "(K) => { const slider = document.getElementById('components'); slider.value = K; "
+            "slider.dispatchEvent(new Event('input', { bubbles: true })); }",
+            K,
+        )
+        until(lambda: any(one["components"] == K for one in self.moves(name)[before:]), "the picture to follow", seconds)
 
     def choose(self, name: str, value: str) -> None:
         with self.moved():

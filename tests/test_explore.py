@@ -333,6 +333,26 @@ def test_a_fit_to_all_rows_ends_for_a_newer_question_and_can_be_asked_again(tmp_
         assert answer_of(one, all_rows=True)["figures"]["rows"] == 3000
 
 
+def test_neighbours_are_fitted_while_all_rows_are(tmp_path):
+    with closing(exploration_of(rows(tmp_path, three(3000)), at_once=200)) as one:
+        fits, begun, go = one._rows_of(asked(one)), threading.Event(), threading.Event()
+        to_all = type(fits).to_all
+
+        def slow(self, candidate, on_step=None):
+            begun.set()
+            assert go.wait(30)
+            return to_all(self, candidate, on_step)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(fits), "to_all", slow)
+            long = one.ask(asked(one, components=4, all_rows=True))
+            assert begun.wait(30)
+            one._aside.submit(lambda: None).result(30)
+            assert {asked(one, components=K).key for K in (3, 5)} <= set(one._found)
+            go.set()
+            assert long.result(30)["figures"]["rows"] == 3000
+
+
 def test_a_fit_to_all_rows_can_be_looked_at_on_its_way(tmp_path):
     """After each step: the mixture of the greatest likelihood so far, which never falls, and none for another question or once it has arrived."""
     path = rows(tmp_path, three(3000))

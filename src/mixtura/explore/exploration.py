@@ -148,11 +148,14 @@ class Exploration:
 
         def work(go_on: GoOn) -> dict[str, Any]:
             begun, known = time.perf_counter(), question.key in self._found
+            if question.all_rows:  # which takes long: the neighbours are fitted meanwhile
+                self._aside.submit(self._ahead, question, go_on)
             found = self._find(question, go_on)
             told = self._answer(question, found)
             told |= {"milliseconds": 1000 * (time.perf_counter() - begun), "known": known}
             go_on()
-            self._aside.submit(self._ahead, question, go_on)
+            if not question.all_rows:
+                self._aside.submit(self._ahead, question, go_on)
             return told
 
         return self._newest.ask(work)

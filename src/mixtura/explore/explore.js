@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   // ms after an answer before all rows are asked for: a newer move ends that fit at its next step, which takes the longer the more values there are
-  const rest = () => Math.min(500, 50 + (about.rows * state.columns.length) / 10000);
+  const rest = () => Math.min(500, 150 + (about.rows * state.columns.length) / 10000);
   const SLOW = 400; // ms after which the page says that it waits
   const SOON = 100, LOOK = 1000, ALIVE = 4000; // ms until the first look at a fit to all rows, between two of them, and between two at the server
   const GONE = "The server is gone: start mixtura explore again, and use the address that it prints.";
