@@ -48,7 +48,8 @@ def opened(width: int = 1280, height: int = 900, dark: bool = False, but: tuple[
             yield page
         finally:
             context.close()
-    assert [error for error in errors if not any(part in error for part in but)] == []
+    unexpected = [error for error in errors if not any(part in error for part in but)]
+    assert not unexpected, unexpected
 
 
 def _is_outside(url: str) -> bool:
@@ -62,11 +63,3 @@ def until(true: Callable[[], Any], what: str, seconds: float = 30.0) -> None:
     while not true():
         assert time.monotonic() < end, f"waited {seconds:g} s for {what}"
         time.sleep(0.01)
-
-
-def slowdown(seconds: float = 0.2) -> float:
-    """How many times longer work takes than it has a processor for: 1 where the machine is not busy with other things."""
-    begun, worked = time.perf_counter(), time.process_time()
-    while time.process_time() - worked < seconds:
-        pass
-    return (time.perf_counter() - begun) / (time.process_time() - worked)

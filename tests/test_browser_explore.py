@@ -1,87 +1,21 @@
-"""The page of `mixtura explore` in Chromium: what a hand on the controls changes, what is said when something is wrong, and how long a move takes."""
+"""The page of `mixtura explore` in Chromium: what a hand on the controls changes, what is said when something is wrong, what is kept of moves."""
 
 from __future__ import annotations
 
-import statistics
-from contextlib import closing, contextmanager
+import threading
+from contextlib import closing
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import opened, slowdown, started, until
-from serving import TOKEN, served
+from browser import opened, started, until
+from serving import FAITHFUL, MOVED, TOKEN, Page, exploring, served
 
 import mixtura
 from mixtura.cli.explore import _keep
 from mixtura.explore import Exploration, Place
-
-FAITHFUL = Path(__file__).parent.parent / "examples" / "old_faithful.csv"
-MOVES = "performance.getEntriesByName('mixtura:move').map((one) => ({took: one.duration, ...one.detail}))"
-
-
-class Page:
-    """The page, and what stands on it."""
-
-    def __init__(self, page, exploration):
-        self.page, self.exploration = page, exploration
-
-    def evaluate(self, code, *given):
-        return self.page.evaluate(code, *given)
-
-    def text(self, name):
-        return self.page.inner_text(f"#{name}")
-
-    def moves(self):
-        return self.evaluate(MOVES)
-
-    @contextmanager
-    def moved(self):
-        """Waits until what is done here has been drawn."""
-        before = len(self.moves())
-        yield
-        until(lambda: len(self.moves()) > before, "the picture to follow")
-
-    def slide(self, K):
-        """The slider, as a hand moves it: an event of the browser's own time."""
-        with self.moved():
-            self.evaluate(
-                "(K) => { const slider = document.getElementById('components'); slider.value = K; "
-                "slider.dispatchEvent(new Event('input', { bubbles: true })); }",
-                K,
-            )
-
-    def choose(self, name, value):
-        with self.moved():
-            self.page.select_option(f"#{name}", value)
-
-    def figures(self):
-        names, values = (self.page.locator(f"#numbers {tag}").all_inner_texts() for tag in ("dt", "dd"))
-        return dict(zip(names, values, strict=True))
-
-    def weights(self):
-        return [float(text) for text in self.page.locator("#table tbody td:nth-child(2)").all_inner_texts()]
-
-    def traces(self, mode):
-        return self.evaluate("(mode) => document.getElementById('picture').data.filter((one) => one.mode === mode).length", mode)
-
-    def axes(self):
-        return self.evaluate("['xaxis', 'yaxis'].map((name) => document.getElementById('picture').layout[name].title.text)")
-
-
-@contextmanager
-def exploring(chromium, data=FAITHFUL, output="model", width=1280, height=900, dark=False, but=(), warm=False, **more):
-    place = Place(str(data), None, str(output))
-    one = Exploration(lambda names: mixtura.open(place.data, names), partial(_keep, place), place, **more)
-    with closing(one):  # the page itself drops questions that nobody waits for any more
-        if warm:
-            one.warm()
-        with served(one) as client, opened(width, height, dark, (*but, "/fit"), chromium) as browser:
-            browser.goto(f"http://127.0.0.1:{client.port}/{TOKEN}/")
-            page = Page(browser, one)
-            until(page.moves, "the first fit")
-            yield page
+from mixtura.explore.rows import Rows
 
 
 @pytest.fixture(scope="module")
@@ -285,6 +219,26 @@ def test_many_rows_are_fitted_in_part_and_then_all(chromium, tmp_path):
         assert "fitted to 500 of 3,000 rows" in page.text("status")
 
 
+def test_a_fit_to_all_rows_is_drawn_on_its_way(chromium, tmp_path, monkeypatch):
+    go, to_all = threading.Event(), Rows.to_all
+
+    def slow(self, candidate, on_step=None):
+        return to_all(self, candidate, lambda step: (on_step(step), step.number < 3 or candidate.components < 5 or go.wait(30)))
+
+    monkeypatch.setattr(Rows, "to_all", slow)
+    with exploring(chromium, data(tmp_path, 3000, 2), at_once=500) as page:
+        page.slide(5, "underway")
+        assert "on its way to all 3,000 rows: step 3" in page.text("status")
+        assert (page.figures()["status"], page.figures()["ICL"]) == ("on its way", "–")
+        assert page.traces("lines") == 5
+        assert "of fits to 500 rows" in page.text("best")  # the curve is of fits that have arrived
+        with page.moved("all"):
+            go.set()
+        assert "fitted to all 3,000 rows" in page.text("status")
+        assert "of fits" not in page.text("best")
+        assert page.moves("underway")[-1]["steps"] == 3
+
+
 def test_a_server_that_is_gone_is_said_to_be(chromium, tmp_path):
     place = Place(str(FAITHFUL))
     with (
@@ -310,38 +264,19 @@ def test_nothing_sticks_out(chromium, tmp_path, width, dark):
         assert (red < 128) == dark
 
 
-MOVED = (5, 9, 13, 7, 15, 11, 17)  # no two of them neighbours, nor of the first fit, so that none is fitted ahead
-
-
-def test_a_move_on_272_rows_takes_less_than_300_ms(chromium):
-    """From the slider's event to the picture drawn, of fits that were not known before; the median of them."""
-    with exploring(chromium, warm=True) as page:
-        took = moves(page)
-    assert statistics.median(took) < 300, took
-
-
-def test_a_move_on_100_000_rows_of_5_columns_takes_less_than_a_second(chromium, tmp_path):
-    """The same of fits to the part of the rows that is fitted at once."""
-    generator = np.random.default_rng(1)
-    shapes = generator.normal(size=(6, 5, 5)) / np.sqrt(5)
-    covariances = shapes @ shapes.transpose(0, 2, 1) + 0.3 * np.eye(5)
-    X, _ = mixtura.Mixture(np.full(6, 1 / 6), 4 * generator.normal(size=(6, 5)), covariances).sample(100_000, 1)
-    np.save(tmp_path / "rows.npy", X)
-    with exploring(chromium, tmp_path / "rows.npy", warm=True) as page:
-        took = moves(page)
-    assert statistics.median(took) < 1000, took
-
-
-def moves(page):
-    """Milliseconds of each move, from the browser's own clock and on processors of its own."""
-    before, busy = len(page.moves()), [slowdown()]
-    for K in MOVED:
-        page.slide(K)
-        busy.append(slowdown())
-    told = page.moves()[before:]
-    assert [one["components"] for one in told] == list(MOVED)
-    assert not any(one["known"] for one in told)
-    for one, times in zip(told, pairwise(busy), strict=True):
-        one["busy"] = max(1.0, *times)  # on a machine that is busy with other things, what it would be without these
-        print({name: round(value, 1) for name, value in one.items()})
-    return [one["took"] / one["busy"] for one in told]
+def test_every_move_is_a_fit_of_its_own_and_is_recorded(chromium, tmp_path):
+    """By the browser's own clock, from the slider's event to the picture: `benchmarks.pages` reads the same. Of many rows also the picture of all."""
+    with exploring(chromium, warm=True) as few, exploring(chromium, data(tmp_path, 3000, 5), at_once=500, warm=True) as many:
+        for page in (few, many):
+            before = len(page.moves())
+            for K in MOVED:
+                page.slide(K)
+                assert page.traces("lines") == K
+            told = page.moves()[before:]
+            assert [one["components"] for one in told] == list(MOVED)
+            assert not any(one["known"] for one in told)
+            assert all(one["took"] > one["request"] > one["server"] > 0 for one in told)
+        with many.moved("all"):
+            many.slide(3)
+        assert "fitted to all 3,000 rows" in many.text("status")
+        assert many.moves("all")[-1]["took"] > many.moves()[-1]["took"]

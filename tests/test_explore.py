@@ -29,6 +29,7 @@ from mixtura.explore import Exploration, Place, Question, Superseded
 from mixtura.explore.app import OWN, SHARED, listening, new_token
 from mixtura.explore.newest import Newest
 from mixtura.families import ALL
+from mixtura.pages.assets import _at_once
 
 FAITHFUL = Path(__file__).parent.parent / "examples" / "old_faithful.csv"
 QUESTION = {"components": 2, "family": "full", "columns": [0, 1], "seed": 0, "x": 0, "y": 1}
@@ -71,7 +72,7 @@ def client(faithful):
         yield client
 
 
-PATHS = ("", "about", "explore.js", "explore.css", "scatter.js", "theme.js", "page.css", "plotly.js", "columns/0", "progress")
+PATHS = ("", "about", "explore.js", "explore.css", "scatter.js", "theme.js", "page.css", "plotly.js", "columns/0")
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -83,7 +84,7 @@ def test_every_path_answers_with_the_token_and_not_without(client, path):
         assert "token" in refused.json()["error"]
 
 
-@pytest.mark.parametrize("path", ["fit", "save"])
+@pytest.mark.parametrize("path", ["fit", "save", "progress"])
 def test_questions_want_the_token(client, faithful, path):
     assert client.post(f"/wrong/{path}", QUESTION).status == 403
     assert client.post(f"/{path}", QUESTION).status == 403
@@ -167,7 +168,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("more", "message"), BAD)
-@pytest.mark.parametrize("path", ["fit", "save"])
+@pytest.mark.parametrize("path", ["fit", "save", "progress"])
 def test_bad_questions_are_told_in_one_line(client, path, more, message):
     told = client.post(f"/{TOKEN}/{path}", {**QUESTION, **more})
     assert told.status == 422
@@ -328,8 +329,56 @@ def test_a_fit_to_all_rows_ends_for_a_newer_question_and_can_be_asked_again(tmp_
             assert short.result(30)["figures"]["rows"] == 200
             with pytest.raises(Superseded):
                 long.result(30)
-        assert one.progress is None
+        assert one.so_far(asked(one, all_rows=True)) is None
         assert answer_of(one, all_rows=True)["figures"]["rows"] == 3000
+
+
+def test_neighbours_are_fitted_while_all_rows_are(tmp_path):
+    with closing(exploration_of(rows(tmp_path, three(3000)), at_once=200)) as one:
+        fits, begun, go = one._rows_of(asked(one)), threading.Event(), threading.Event()
+        to_all = type(fits).to_all
+
+        def slow(self, candidate, on_step=None):
+            begun.set()
+            assert go.wait(30)
+            return to_all(self, candidate, on_step)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(fits), "to_all", slow)
+            long = one.ask(asked(one, components=4, all_rows=True))
+            assert begun.wait(30)
+            one._aside.submit(lambda: None).result(30)
+            assert {asked(one, components=K).key for K in (3, 5)} <= set(one._found)
+            go.set()
+            assert long.result(30)["figures"]["rows"] == 3000
+
+
+def test_a_fit_to_all_rows_can_be_looked_at_on_its_way(tmp_path):
+    """After each step: the mixture of the greatest likelihood so far, which never falls, and none for another question or once it has arrived."""
+    path = rows(tmp_path, three(3000))
+    with closing(exploration_of(path, at_once=200)) as one:
+        fits, whole, seen = one._rows_of(asked(one)), asked(one, components=5, all_rows=True), []
+        to_all = type(fits).to_all
+
+        def watched(self, candidate, on_step=None):
+            def told(step):
+                on_step(step)
+                seen.append(one.so_far(whole))
+                assert one.so_far(asked(one, all_rows=True)) is None
+
+            return to_all(self, candidate, told)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(fits), "to_all", watched)
+            last = one.ask(whole).result(60)
+        assert one.so_far(whole) is None
+    assert [told["steps"] for told in seen] == list(range(len(seen)))
+    reached = [told["figures"]["log_likelihood"] for told in seen]
+    assert len(seen) > 10 and reached == sorted(reached)
+    assert reached[-1] == last["figures"]["log_likelihood"] and seen[-1]["means"] == last["means"]
+    assert seen[3]["figures"]["rows"] == 3000 and "steps" not in last
+    best = mixtura.select(mixtura.open(path, ["a", "b"]), 5, "full", subsample=200, random_state=0).ranking[0]
+    assert (seen[0]["means"], last["means"]) == (best.before.mixture.means.tolist(), best.mixture.means.tolist())
 
 
 SAVED = [
@@ -421,6 +470,25 @@ def test_it_listens_on_this_machine_alone_and_says_when_it_cannot():
 def test_tokens_are_long_and_never_the_same():
     assert len({new_token() for _ in range(100)}) == 100
     assert min(len(new_token()) for _ in range(100)) >= 43  # 256 bits in base64
+
+
+PLOTLY = '(\n function(root, factory) {\n  root.moduleName = factory();\n} (typeof self !== "undefined" ? self : this, %s {\nreturn 1;\n}));'
+
+
+def test_only_plotly_of_the_known_form_is_rewritten():
+    ours = PLOTLY.replace("{\nreturn 1;\n}", "{\nreturn 1;\n})") % "(() =>"
+    assert _at_once(PLOTLY % "() =>") == ours + "\n"
+    assert _at_once(PLOTLY % "() =>" + "\n") == ours + "\n"
+    twice = PLOTLY.replace("return 1", '(typeof self !== "undefined" ? self : this, () => {\n})')
+    for other in (
+        "",
+        "\n",
+        PLOTLY % "function()",
+        PLOTLY % "() =>" + "\n// more",
+        PLOTLY.replace("self : this", "self : null") % "() =>",
+        twice % "() =>",
+    ):
+        assert _at_once(other) == other
 
 
 @pytest.mark.parametrize("name", ["page.html", *OWN])

@@ -2,7 +2,7 @@
 
 GET  /                 the page               GET  /about        the data, in words and numbers     POST /fit     a question, its answer
 GET  /explore.js ...   what it is made of     GET  /columns/J    column J of the rows shown         POST /save    the same, and a model file
-                                              GET  /progress     of a fit to all rows
+                                              POST /progress     a question, its answer so far
 
 All of them lie behind the token (`guard`). An answer is JSON; where there is none, {"error": one line}.
 """
@@ -13,6 +13,7 @@ import asyncio
 import json
 import secrets
 import socket
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -102,18 +103,18 @@ def application(exploration: Exploration, token: str, port: int) -> ASGIApp:
         return Response(values.astype("<f8").tobytes(), media_type="application/octet-stream")
 
     async def progress(request: Request) -> Response:
-        return _told({"progress": exploration.progress})
+        return await _answered(request, lambda question: asyncio.to_thread(exploration.so_far, question))
 
     async def fit(request: Request) -> Response:
-        return await _answered(request, exploration.ask)
+        return await _answered(request, lambda question: asyncio.wrap_future(exploration.ask(question)))
 
     async def save(request: Request) -> Response:
-        return await _answered(request, exploration.save)
+        return await _answered(request, lambda question: asyncio.wrap_future(exploration.save(question)))
 
-    async def _answered(request: Request, ask: Any) -> Response:
+    async def _answered(request: Request, ask: Callable[[Question], Awaitable[Any]]) -> Response:
         try:
             question = Question.of(_read(await request.body()), len(exploration.columns))
-            return _told(await asyncio.wrap_future(ask(question)))
+            return _told(await ask(question))
         except Superseded:
             return _told({"error": "something newer was asked"}, DROPPED)
         except (MixturaError, OSError) as error:
@@ -129,7 +130,7 @@ def application(exploration: Exploration, token: str, port: int) -> ASGIApp:
         Route("/plotly.js", script),
         Route("/about", about),
         Route("/columns/{number:int}", column),
-        Route("/progress", progress),
+        Route("/progress", progress, methods=["POST"]),
         Route("/fit", fit, methods=["POST"]),
         Route("/save", save, methods=["POST"]),
         Route("/{name}", part),

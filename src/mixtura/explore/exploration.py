@@ -89,7 +89,7 @@ class Exploration:
         self.opened, self.keep, self.place, self.seed, self.fitted_at_once = opened, keep, place, seed, at_once
         self.source = opened(None)
         self.shown = np.asarray(self.source.sample(shown, np.random.default_rng(seed)).X)
-        self.progress: tuple[int, float] | None = None  # of a fit to all rows: its steps, and its log-likelihood per row
+        self._climbing: tuple[Key, Step, int] | None = None  # a fit to all rows: whose it is, its best step, and how many there are
         self._newest = Newest()
         self._aside = ThreadPoolExecutor(1, "aside")
         self._lock = threading.RLock()
@@ -148,14 +148,25 @@ class Exploration:
 
         def work(go_on: GoOn) -> dict[str, Any]:
             begun, known = time.perf_counter(), question.key in self._found
+            if question.all_rows:  # which takes long: the neighbours are fitted meanwhile
+                self._aside.submit(self._ahead, question, go_on)
             found = self._find(question, go_on)
             told = self._answer(question, found)
             told |= {"milliseconds": 1000 * (time.perf_counter() - begun), "known": known}
             go_on()
-            self._aside.submit(self._ahead, question, go_on)
+            if not question.all_rows:
+                self._aside.submit(self._ahead, question, go_on)
             return told
 
         return self._newest.ask(work)
+
+    def so_far(self, question: Question) -> dict[str, Any] | None:
+        """The answer as far as its fit to all rows has come, with the number of `steps`; None where no such fit is under way."""
+        climbing = self._climbing
+        if climbing is None or climbing[0] != question.key:
+            return None
+        found = self._seen(question, self._rows_of(question).so_far(climbing[1]))
+        return {**self._answer(question, found), "steps": climbing[2]}
 
     def save(self, question: Question) -> Future[dict[str, Any]]:
         """Fits the mixture to all rows, where it is not yet, and writes it to the place; raises MixturaError where that cannot be done."""
@@ -213,14 +224,19 @@ class Exploration:
         if rows.are_all:
             return first
 
+        best: Step | None = None
+
         def on_step(step: Step) -> None:
-            self.progress = step.number, step.log_likelihood
+            nonlocal best
+            if best is None or step.log_likelihood >= best.log_likelihood:  # an accelerated step may fall, and is taken back
+                best = step
+            self._climbing = question.key, best, step.number
             go_on()
 
         try:
             return self._seen(question, rows.to_all(first.candidate, on_step))
         finally:
-            self.progress = None
+            self._climbing = None
 
     def _seen(self, question: Question, candidate: Candidate) -> Found:
         rows = np.ascontiguousarray(self.shown[:, list(question.columns)])

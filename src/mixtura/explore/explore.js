@@ -1,9 +1,10 @@
 // The page of `mixtura explore`: what is moved is asked at once, the newest answer is drawn.
 (() => {
   "use strict";
-  const REST = 500; // ms after an answer before all rows are asked for
+  // ms after an answer before all rows are asked for: a newer move ends that fit at its next step, which takes the longer the more values there are
+  const rest = () => Math.min(500, 150 + (about.rows * state.columns.length) / 10000);
   const SLOW = 400; // ms after which the page says that it waits
-  const LOOK = 1000, ALIVE = 4000; // ms between two looks at a fit to all rows, and at the server
+  const SOON = 100, LOOK = 1000, ALIVE = 4000; // ms until the first look at a fit to all rows, between two of them, and between two at the server
   const GONE = "The server is gone: start mixtura explore again, and use the address that it prints.";
   const $ = (id) => document.getElementById(id);
   const made = (tag, text, more = {}) => Object.assign(document.createElement(tag), text === undefined ? {} : { textContent: text }, more);
@@ -11,7 +12,7 @@
 
   let about; // the data
   let state; // what is asked: components, family, columns, seed, x, y
-  let last; // the answer that is drawn
+  let last, done; // the answer that is drawn, and the last one that was not on its way
   let asked = 0, waiting, pause, moved, wide;
   const values = new Map(); // number of a column -> its values in the rows that are shown
   const seen = new Map(); // what was fitted -> its figures
@@ -66,34 +67,50 @@
       const got = performance.now();
       clearTimeout(slow);
       await show(answer);
-      requestAnimationFrame(() => requestAnimationFrame(() => { // the second one comes when the first has been painted
-        if (number !== asked) return;
-        const end = performance.now();
-        const detail = { server: answer.milliseconds, request: got - begun, draw: end - got, known: answer.known, components: answer.weights.length };
-        performance.measure("mixtura:move", { start: moved, end, detail });
-      }));
-      if (answer.figures.rows < answer.of && $("all").checked) pause = setTimeout(() => askAll(number, signal), REST);
+      painted("mixtura:move", number, answer, begun, got);
+      if (answer.figures.rows < answer.of && $("all").checked) pause = setTimeout(() => askAll(number, signal), rest());
     } catch (error) {
       if (number === asked && error.name !== "AbortError") trouble(error.message);
     } finally {
       clearTimeout(slow);
     }
   };
+  // how long it took from the move to the picture, as benchmarks/pages.py reads it
+  const painted = (name, number, answer, begun, got) => {
+    requestAnimationFrame(() => requestAnimationFrame(() => { // the second one comes when the first has been painted
+      if (number !== asked) return;
+      const end = performance.now();
+      const detail = { server: answer.milliseconds, request: got - begun, draw: end - got, known: answer.known, components: answer.weights.length, steps: answer.steps };
+      performance.measure(name, { start: moved, end, detail });
+    }));
+  };
+  // the fit to all rows, and on its way there what it has come to
   const askAll = async (number, signal) => {
-    const status = $("status").textContent;
-    const tell = async () => {
-      const { progress } = await (await answered("progress")).json();
-      if (number === asked && progress) $("status").textContent = `${status} · now all ${count(last.of)}: step ${progress[0]}`;
+    const begun = performance.now(), all = question({ all_rows: true });
+    const drawn = async (name, answer) => {
+      const got = performance.now();
+      await show(answer);
+      painted(name, number, answer, begun, got);
     };
-    $("status").textContent = `${status} · now all ${count(last.of)} …`;
-    const look = setInterval(() => tell().catch(() => {}), LOOK);
+    let timer, arrived = false;
+    const look = async () => {
+      const answer = await (await answered("progress", all, signal)).json();
+      if (number !== asked || arrived) return;
+      if (answer) await drawn("mixtura:underway", answer);
+      if (!arrived) timer = setTimeout(looks, LOOK);
+    };
+    const looks = () => look().catch(() => {}); // the fit itself tells what is wrong
+    $("status").textContent += ` · now all ${count(about.rows)} …`;
+    timer = setTimeout(looks, SOON);
     try {
-      const answer = await (await answered("fit", question({ all_rows: true }), signal)).json();
-      if (number === asked) await show(answer);
+      const answer = await (await answered("fit", all, signal)).json();
+      arrived = true;
+      if (number === asked) await drawn("mixtura:all", answer);
     } catch (error) {
       if (number === asked && error.name !== "AbortError") trouble(error.message);
     } finally {
-      clearInterval(look);
+      arrived = true;
+      clearTimeout(timer);
     }
   };
   const save = async () => {
@@ -128,24 +145,27 @@
     trouble("");
     document.body.classList.remove("stale");
     $("save").disabled = false;
-    note(answer);
+    const underway = "steps" in answer;
+    if (!underway) note(done = answer);
     await paint();
+    if (answer !== last) return; // another came while this was drawn
     tell(answer);
-    curve();
+    if (!underway) curve();
   };
   const note = ({ figures, weights, of }) => {
     seen.set([state.columns, state.seed, weights.length, figures.family, figures.rows].join("|"), {
       columns: String(state.columns), rows: figures.rows, of, components: weights.length, seed: state.seed, ...figures,
     });
   };
-  const tell = ({ figures, weights, means, deviations, names, of, notes, milliseconds, known, command, python }) => {
+  const tell = ({ figures, weights, means, deviations, names, of, notes, milliseconds, known, steps, command, python }) => {
     const K = weights.length, part = figures.rows < of;
     const time = milliseconds === undefined || known ? "" : ` in ${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
-    const fitted = part ? `fitted to ${count(figures.rows)} of ${count(of)} rows, drawn at random` : `fitted to all ${count(of)} rows`;
+    const fitted = steps !== undefined ? `on its way to all ${count(of)} rows: step ${steps}`
+      : part ? `fitted to ${count(figures.rows)} of ${count(of)} rows, drawn at random` : `fitted to all ${count(of)} rows`;
     $("status").textContent = [`${K} component${K === 1 ? "" : "s"}, ${figures.family} (${figures.code})`, fitted + time, ...notes].join(" · ");
     const numbers = {
       BIC: figure(figures.bic), ICL: figure(figures.icl), AIC: figure(figures.aic), "log-likelihood": figure(figures.log_likelihood),
-      parameters: count(figures.n_parameters), status: figures.status,
+      parameters: count(figures.n_parameters), status: steps === undefined ? figures.status : "on its way",
     };
     $("numbers").replaceChildren(...Object.entries(numbers).map(([name, value]) => {
       const item = made("div");
@@ -233,13 +253,13 @@
   };
   const curve = () => {
     const criterion = $("criterion").value, title = criterion.toUpperCase();
-    const alike = [...seen.values()].filter((one) => one.columns === String(state.columns) && one.rows === last.figures.rows && one[criterion] !== null);
+    const alike = [...seen.values()].filter((one) => one.columns === String(state.columns) && one.rows === done.figures.rows && one[criterion] !== null);
     const good = alike.filter(regular);
     const best = good.reduce((a, b) => (a && a[criterion] >= b[criterion] ? a : b), undefined);
     const named = (one) => `${one.components} component${one.components === 1 ? "" : "s"}, ${one.family} (${one.code})`;
     const jump = best && made("button", named(best), { type: "button" });
     if (best) jump.addEventListener("click", go(best));
-    const where = last.figures.rows < last.of ? ` of fits to ${count(last.figures.rows)} rows` : "";
+    const where = done.figures.rows < done.of ? ` of fits to ${count(done.figures.rows)} rows` : "";
     $("best").replaceChildren(...(best ? [`Highest ${title}${where} so far: `, jump, `, ${figure(best[criterion])}. Larger is better.`] : [`No ${title} to compare yet.`]));
     const width = (wide ||= $("curve").clientWidth || 600), height = 208, left = 78, right = 14, top = 10, bottom = 34;
     const figures = (good.length ? good : alike).map((one) => one[criterion]);
@@ -266,7 +286,7 @@
       group.append(svg("polyline", { class: "line", points: highest.map((one) => `${across(one.components)},${up(one[criterion])}`).join(" ") }));
       for (const one of own) {
         const [x, y] = [across(one.components), up(one[criterion])];
-        const now = one.components === last.weights.length && family === last.figures.family && one.seed === last.seed;
+        const now = one.components === done.weights.length && family === done.figures.family && one.seed === done.seed;
         const mark = regular(one)
           ? svg("circle", { class: `dot${now ? " now" : ""}${one === best ? " highest" : ""}`, cx: x, cy: y, r: one === best ? 5.5 : 4.5 })
           : svg("path", { class: "cross", d: `M${x - 4} ${y - 4}l8 8m-8 0l8-8` });
@@ -327,9 +347,9 @@
     $("another").addEventListener("click", change(() => ({ seed: (state.seed + 1) % 2 ** 32 })));
     $("all").addEventListener("input", (event) => ask(event));
     for (const radio of document.querySelectorAll("[name=colour]")) radio.addEventListener("input", () => last && paint());
-    $("criterion").addEventListener("input", () => last && curve());
+    $("criterion").addEventListener("input", () => done && curve());
     $("save").addEventListener("click", save);
-    window.addEventListener("resize", () => { wide = 0; if (last) curve(); });
+    window.addEventListener("resize", () => { wide = 0; if (done) curve(); });
   };
   const fill = () => {
     const file = about.data.split(/[\\/]/).filter(Boolean).pop() || about.data;
@@ -357,7 +377,7 @@
   };
   const watch = () => setInterval(async () => {
     try {
-      await answered("progress");
+      await answered("about");
       if ($("trouble").textContent === GONE) ask();
     } catch (error) {
       if (error.message === GONE) trouble(GONE);

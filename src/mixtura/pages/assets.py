@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from mixtura.errors import MissingLibraryError
 
-OPENS, CLOSES = ", () => {\n", "\n}));"  # the function that is all of plotly.js, an argument of the call around it
+CALL, FUNCTION, CLOSES = '(typeof self !== "undefined" ? self : this, ', "() => {\n", "\n}));"  # plotly.js is one function, an argument of this call
 
 
 @cache
@@ -38,7 +38,10 @@ def _at_once(script: str) -> str:
     """The script with parentheses around the function that is all of it, which change nothing but when it is compiled.
 
     A browser skims a bare function and compiles it when it is called, so that 5 MB would be read twice: a fifth of the time that the script takes.
+    plotly.js has had this form since 3.0.0, which plotly 6.0.0 carries; a script of another form stays as it is.
     """
-    if script.count(OPENS) != 1 or not script.rstrip().endswith(CLOSES):
+    head, call, body = script.partition(CALL + FUNCTION)
+    end = body.rstrip()
+    if not call or not end.endswith(CLOSES) or CALL in body:
         return script
-    return script.rstrip().removesuffix(CLOSES).replace(OPENS, ", (() => {\n") + "\n})));\n"
+    return f"{head}{CALL}({FUNCTION}{end.removesuffix(CLOSES)}\n}})));\n"

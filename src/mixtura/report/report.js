@@ -108,9 +108,13 @@
     }));
   };
 
+  // until what was drawn has been painted, which is when the frame after its own has begun; a page that is not seen has no frames
+  const painted = () => new Promise((go) => { requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(go))); setTimeout(go, 200); });
   show().then(() => {
     performance.mark("mixtura:drawn");
     document.documentElement.dataset.drawn = "scatter";
+    return painted();
+  }).then(() => {
     const others = [];
     if (data.curve) others.push(curve(at("curve"), data.curve));
     if (data.history) others.push(climb(at("history"), data.history));
