@@ -16,15 +16,13 @@ from mixtura.families import Family
 from mixtura.moments import Array
 from mixtura.plots import canvas
 from mixtura.selection.criteria import TITLES
-from mixtura.showing import COLOURS
+from mixtura.showing import COLOURS, in_sight
 
 if TYPE_CHECKING:
     from mixtura.selection.candidate import Candidate
     from mixtura.selection.selection import Selection
 
 DASHED = (0, (4, 1.5))
-FAR = 3.0  # times as deep below the best as the median line ends: too far to be seen
-MARGIN = 0.06  # of the height, above and below
 LINE = 1.25  # heights of a label between two labels
 SMALL = 8  # points
 
@@ -115,18 +113,10 @@ def _points(selection: Selection, cells: Sequence[Candidate]) -> tuple[list[int]
 
 
 def _limits(selection: Selection) -> tuple[float, float]:
-    """The top and the end of every line are seen, but for lines far below most; where a line begins may be out of sight.
-
-    Very poor values would flatten all the others.
-    """
+    """What of the lines is seen: see in_sight."""
     fitted = [one for one in selection.compared if np.isfinite(_value(selection, one))]
     shown = [one for one in fitted if one.regular] or fitted
-    lines = [[_value(selection, one) for one in shown if one.family.name == name] for name in {one.family.name for one in shown}]
-    high = max(map(max, lines))
-    depths = high - np.array([line[-1] for line in lines])
-    depth = depths[depths <= FAR * np.median(depths)].max()
-    pad = MARGIN * (depth or abs(high) or 1.0)
-    return high - depth - pad, high + pad
+    return in_sight([[_value(selection, one) for one in shown if one.family.name == name] for name in {one.family.name for one in shown}])
 
 
 def _label(ax: Any, ends: list[tuple[float, float, str, str]]) -> None:

@@ -17,7 +17,7 @@ from mixtura.mixture import Mixture
 from mixtura.report.points import points, room
 from mixtura.report.subject import Line, Subject
 from mixtura.selection.criteria import TITLES
-from mixtura.showing import colours
+from mixtura.showing import colours, in_sight
 from mixtura.sources import Source
 
 LEAST = 10  # of the least likely rows
@@ -228,26 +228,21 @@ def _curve(known: Evidence | None, compared: Sequence[Line]) -> dict[str, Any] |
     return {
         "names": ["components", f"{TITLES[known.criterion]}{rows}"],
         "lines": lines,
-        "range": _in_sight(lines),
+        "range": list(in_sight([_regular(line) for line in lines])),
         "best": None if best is None else [best["components"], best[known.criterion]],
         "irregular": any(not all(line["regular"]) for line in lines),
     }
+
+
+def _regular(line: Mapping[str, Any]) -> list[float]:
+    """The regular points of a line; all where there is none."""
+    return [y for y, regular in zip(line["y"], line["regular"], strict=True) if regular] or list(line["y"])
 
 
 def _most_rows(compared: Sequence[Line]) -> Any:
     """The number of rows that most candidates saw: only these compare."""
     counts = [one.get("rows") for one in compared if one["status"] not in ("too few rows", "interrupted")]
     return max(set(counts), key=counts.count) if counts else None
-
-
-def _in_sight(lines: Sequence[Mapping[str, Any]]) -> list[float]:
-    """What of the criterion is seen at first: the top, and the end of most lines; very poor values would flatten the others."""
-    shown = [[y for y, regular in zip(line["y"], line["regular"], strict=True) if regular] or line["y"] for line in lines]
-    high = max(max(line) for line in shown)
-    depths = np.array([high - line[-1] for line in shown])
-    depth = float(depths[depths <= 3 * np.median(depths)].max(initial=0.0))
-    pad = 0.08 * (depth or abs(high) or 1.0)
-    return [high - depth - pad, high + pad]
 
 
 def _history(history: Sequence[float]) -> dict[str, Any] | None:
