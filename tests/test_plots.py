@@ -548,6 +548,8 @@ def test_the_last_mark_is_what_was_left_to_gain() -> None:
     with one_line([-8.0, -4.0, -4.0, -4.0]) as (ax, gaps):
         assert np.isnan(gaps[1:]).all() and legends(ax) == ["nothing, after 3 steps"]
         assert ax.lines[1].get_ydata()[0] == pytest.approx(ax.get_ylim()[0])  # an arrow at the edge
+    with one_line([-8.0, -4.0, np.nextafter(-4.0, -8.0), -4.0]) as (_, gaps):  # rounding is no distance
+        assert gaps[0] == pytest.approx(4.0) and np.isnan(gaps[1:]).all()
     with one_line([-1.0]) as (ax, _):
         assert legends(ax) == ["not known, after 0 steps"]
 
