@@ -20,9 +20,9 @@ WORDS = ' style="text-align:left"'
 def table(header: Sequence[str], lines: Sequence[Sequence[str]], words: Collection[str] = ()) -> str:
     """An HTML table: figures from the right, the columns named in `words` from the left. Everything is escaped.
 
-    >>> html = table(["a<b"], [["1"]])
+    >>> html = table(["a<b"], [["<1>"]])
     >>> html[html.index("<thead>"):]
-    '<thead><tr><th>a&lt;b</th></tr></thead><tbody><tr><td>1</td></tr></tbody></table>'
+    '<thead><tr><th>a&lt;b</th></tr></thead><tbody><tr><td>&lt;1&gt;</td></tr></tbody></table>'
     """
     aligned = [WORDS if name in words else "" for name in header]
     head = "".join(f"<th{style}>{escape(name)}</th>" for name, style in zip(header, aligned, strict=True))
