@@ -10,9 +10,9 @@ SIAM Journal on Scientific Computing 20, 270-281, for its use as a start.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from mixtura.compiling import compiled
 from mixtura.moments import Array
 
 
@@ -26,7 +26,7 @@ def agglomerate(rows: Array, weights: Array, prior: Array) -> NDArray[np.int64]:
     return mergers
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled(nogil=True, error_model="numpy")
 def _agglomerate(n, means, W, own, label, active, nearest, cost, prior, scratch, mergers):  # type: ignore[no-untyped-def]
     """Clusters n (N,), means (N, D), W (N, D, D), at first the rows; `own` is v of each, `nearest` the cheapest partner after it, at what `cost`.
 
@@ -66,7 +66,7 @@ def _agglomerate(n, means, W, own, label, active, nearest, cost, prior, scratch,
                     cost[k], nearest[k] = together, i
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled(nogil=True, error_model="numpy")
 def _find_nearest(i, n, means, W, prior, own, active, nearest, cost, scratch):  # type: ignore[no-untyped-def]
     """The cheapest merger of cluster i with one that comes after it."""
     cost[i] = np.inf
@@ -77,7 +77,7 @@ def _find_nearest(i, n, means, W, prior, own, active, nearest, cost, scratch):  
                 cost[i], nearest[i] = together, j
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled(nogil=True, error_model="numpy")
 def _merged(i, j, n, means, W, prior, A):  # type: ignore[no-untyped-def]
     """v of clusters i and j together, or of i where they are the same."""
     D = len(prior)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +23,7 @@ from mixtura.families import Family, family_of
 from mixtura.frame import Frame
 from mixtura.kernels import Analysers, Answers, AnyGaussians, Gaussians
 from mixtura.moments import MATRIX, Array
+from mixtura.properties import cached_property
 from mixtura.randomness import generator_of
 from mixtura.sources import Asked, AskedAtOnce, Classified, Scored, Source
 from mixtura.sources import open as open_source

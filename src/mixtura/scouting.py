@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from mixtura.families import Family
 from mixtura.hierarchy import agglomerate
 from mixtura.mixture import Mixture
 from mixtura.moments import MATRIX, Array, Moment
+from mixtura.properties import cached_property
 from mixtura.regularisation import Regularisation
 from mixtura.rules.maximising import TINY
 from mixtura.sources import ArraySource, Source

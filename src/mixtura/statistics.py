@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
 from mixtura.moments import Array, Moment
+from mixtura.properties import cached_property
 
 COLLINEAR = 1e-4  # share of the diagonal in the data's covariance: with the floor's 1e-6 it leaves ten digits of precision
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from mixtura.explaining.rows import Rows, Smallest
 from mixtura.kernels import AnyGaussians
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
+from mixtura.properties import cached_property
 from mixtura.sources import Block
 from mixtura.sources.tasks import AskedAtOnce
 

@@ -20,7 +20,6 @@ from mixtura.randomness import generator_of
 from mixtura.regularisation import regularisation_of
 from mixtura.sources import ArraySource, Source
 from mixtura.sources import open as open_source
-from mixtura.sources.arrays import n_threads
 
 Tell = Callable[[BootstrapProgress], object]
 
@@ -126,13 +125,12 @@ def likelihood_ratio_test(
     checking.number("tol", tol, "a number >= 0 in nats per row", lambda tol: tol >= 0, 1e-6)
     checking.whole("max_iter", max_iter, 1, 1000)
     counts = _counts(n_components)
-    jobs = n_threads(n_jobs)
     source = _precise(open_source(data, n_jobs=n_jobs))
     search = Search(family_of(family), regularisation_of(reg_covar), tol, max_iter)
     _check(source, counts[0])
     enough = [K for K in counts if source.n_rows >= _rows_needed(K, source.D)]
     entropy = generator_of(random_state).integers(2**32, size=4).tolist()
-    with shown(progress, OfTest(), source, on_progress) as tell, one_thread(), Workers(jobs) as workers:
+    with shown(progress, OfTest(), source, on_progress) as tell, one_thread(), Workers(n_jobs) as workers:
         series = _Series(source, search, n_bootstrap, alpha, entropy, workers, tell)
         tests, interrupted = series.run(enough)
     for test in tests:

@@ -5,7 +5,6 @@ The kernels release the interpreter lock, so plain threads run at full speed and
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -13,9 +12,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mixtura.errors import DataError, ParameterError
+from mixtura.errors import DataError
 from mixtura.sources.digests import digest
 from mixtura.sources.lazy import LazyRows
+from mixtura.sources.processors import asked, in_words, n_threads
 from mixtura.sources.source import Source
 from mixtura.sources.tasks import Block
 from mixtura.sources.workers import map_in_order, sum_in_order
@@ -31,7 +31,7 @@ BLOCKS = 32  # enough to keep many threads busy, few enough that adding up their
 class ArraySource(Source):
     """The rows of an array (N, D) of float64 or float32 (anything else becomes float64), with weights (N,) or None.
 
-    `n_jobs` threads share the blocks; None or -1 takes every processor that this process may use.
+    `n_jobs` threads share the blocks: None takes every processor that this process may use, or its share of them (`processors`).
 
     Raises DataError for an array that is not two-dimensional, empty or not numeric, and for weights that are not N finite numbers >= 0.
     """
@@ -45,7 +45,7 @@ class ArraySource(Source):
         self.columns = tuple(columns) if columns is not None else tuple(f"x{j}" for j in range(D))
         self.dtype = self.X.dtype
         self.weights = None if weights is None else as_weights(weights, self.n_rows)
-        self.n_jobs = n_threads(n_jobs)
+        self.n_jobs = asked(n_jobs)
 
     @property
     def n_rows(self) -> int:
@@ -55,7 +55,7 @@ class ArraySource(Source):
     @property
     def engine(self) -> str:
         """So many threads."""
-        return in_words(self.n_jobs)
+        return in_words(n_threads(self.n_jobs))
 
     @property
     def fingerprint(self) -> str:
@@ -129,25 +129,6 @@ def block_bounds(n_rows: int, D: int) -> list[int]:
 def most_rows(D: int) -> int:
     """Rows of a block at most: of blocks that are copies, several are held at once."""
     return max(LEAST, min(MOST, MOST_NUMBERS // D))
-
-
-def n_threads(n_jobs: int | None) -> int:
-    """The number of threads that `n_jobs` asks for; None or -1 is every processor that this process may use."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if n_jobs is None:
-        return available
-    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int | np.integer) or n_jobs == 0:
-        raise ParameterError(f"n_jobs is not a number of threads: got {n_jobs!r}, expected a positive or negative integer or None; try None")
-    return int(n_jobs) if n_jobs > 0 else max(1, available + 1 + int(n_jobs))
-
-
-def in_words(n_jobs: int) -> str:
-    """So many threads.
-
-    >>> in_words(1), in_words(2)
-    ('1 thread', '2 threads')
-    """
-    return f"{n_jobs} thread{'s' * (n_jobs > 1)}"
 
 
 def as_rows(X: ArrayLike) -> NDArray[Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -21,6 +21,7 @@ from mixtura.errors import DataError, ParameterError
 from mixtura.frame import LARGEST, Frame, Profile
 from mixtura.kernels import Gaussians
 from mixtura.moments import Moment
+from mixtura.properties import cached_property
 from mixtura.sources.tasks import Block, Picked, Profiled, Swept, require_finite
 from mixtura.statistics import Statistics
 
@@ -63,7 +64,7 @@ class Source(ABC):
 
     `named` tells whether the columns have names of their own; others are called x0, x1, ... `skipped` are columns of a file or table that were
     not taken because they hold no numbers. `origin` says where the rows lie, `engine` what works on them. `watch`, where it is set, is told
-    how far a pass has come. `n_bytes` is what a pass reads, where that is known.
+    how far a pass has come. `n_bytes` is what a pass reads, where that is known. `n_jobs` is how many threads were asked for, of what is in memory.
 
     >>> import numpy as np, mixtura
     >>> source = mixtura.open(np.arange(6.0).reshape(3, 2))
@@ -82,6 +83,7 @@ class Source(ABC):
     origin: str = "array"
     n_bytes: int | None = None
     watch: Callable[[Passed], object] | None = None
+    n_jobs: int | None = None
 
     @property
     @abstractmethod
@@ -120,7 +122,7 @@ class Source(ABC):
 
         taken = self.reduce(Picked(rows))
         weights = None if taken[0].weights is None else np.concatenate([block.weights for block in taken if block.weights is not None])
-        return ArraySource(np.concatenate([block.rows for block in taken]), weights, self.columns if self.named else None)
+        return ArraySource(np.concatenate([block.rows for block in taken]), weights, self.columns if self.named else None, self.n_jobs)
 
     def batches(self, rows: int, seed: Sequence[int]) -> Iterator[Source]:
         """All rows once, shuffled by the seed, in equal mini-batches of at most so many rows; they share these rows' profile and frame."""

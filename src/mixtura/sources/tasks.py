@@ -6,7 +6,6 @@ import sys
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from mixtura.frame import Frame, Profile
 from mixtura.kernels import Answers, AnyGaussians
 from mixtura.kernels.passes import Pass
 from mixtura.moments import Array, Moment
+from mixtura.properties import cached_property
 
 DENSE = frozenset(("probability", "log_density"))  # answers for which the kernels weigh every component exactly
 
