@@ -349,9 +349,8 @@ def _exponentiate_diagonal(coordinates: Array) -> Array:
 
 def _clip_eigenvalues(covariance: Array, reference: Array, relative: float) -> Array:
     """Clips Sigma v = lambda R v at lambda >= relative; a hair above, so that the check in `floor` passes next time."""
-    from scipy.linalg import eigh  # a fifth of a second to import, and most fits clip nothing
-
-    values, vectors = eigh(covariance, reference)
-    basis = reference @ vectors
+    L, U = np.linalg.cholesky(reference), inverse_factors(reference)
+    values, vectors = np.linalg.eigh(U @ covariance @ U.T)
+    basis = L @ vectors
     clipped: Array = (basis * np.maximum(values, relative * (1 + 1e-9))) @ basis.T
     return (clipped + clipped.T) / 2
