@@ -12,6 +12,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from mixtura import checking, checkpoints
+from mixtura.blas import one_thread, with_one_thread
 from mixtura.errors import InterruptionWarning, RepairWarning
 from mixtura.families import Family
 from mixtura.kernels import AnyGaussians
@@ -103,6 +104,7 @@ def sweep(mixture: Mixture, data: Any, sample_weight: ArrayLike | None = None, *
     return _sweep(mixture.gaussians, mixture.family, mixture.source(data, sample_weight), moment)
 
 
+@with_one_thread
 def _sweep(gaussians: AnyGaussians, family: Family, source: Source, moment: Moment | None = None) -> Statistics:
     moment_kept = moment or family.moment
     pooled = family.pooled and moment is None
@@ -134,17 +136,25 @@ def iterate(
     source = start.source(data, sample_weight, n_jobs)
     previous, now = math.nan, Update(start, rule.initial(start))
     for number in itertools.count():
-        mixture = rule.outcome(now.mixture, now.state)
-        statistics = _sweep(rule.gaussians(mixture, now.state), mixture.family, source)
-        objective = rule.objective(mixture, statistics, now.state)
-        remaining = 0.0 if number == rule.passes else now.remaining
-        log_likelihood = statistics.log_likelihood / statistics.weight
-        yield Step(number, mixture, statistics, log_likelihood, objective, objective - previous, now.events, remaining, now.state)
-        previous = objective
-        if rule.batch_rows is None:
-            now = rule.update(mixture, statistics, now.state)
-        else:
-            now = _pass(rule, source.batches(rule.batch_rows, [rule.seed, number]), now)
+        with one_thread():
+            step = _measured(source, rule, now, number, previous)
+        yield step  # while its caller looks at it, BLAS has its threads
+        previous = step.objective
+        with one_thread():
+            if rule.batch_rows is None:
+                now = rule.update(step.mixture, step.statistics, now.state)
+            else:
+                now = _pass(rule, source.batches(rule.batch_rows, [rule.seed, number]), now)
+
+
+def _measured(source: Source, rule: Rule, now: Update, number: int, previous: float) -> Step:
+    """The step of this number: where an update led, swept; the objective of the step before was `previous`."""
+    mixture = rule.outcome(now.mixture, now.state)
+    statistics = _sweep(rule.gaussians(mixture, now.state), mixture.family, source)
+    objective = rule.objective(mixture, statistics, now.state)
+    remaining = 0.0 if number == rule.passes else now.remaining
+    log_likelihood = statistics.log_likelihood / statistics.weight
+    return Step(number, mixture, statistics, log_likelihood, objective, objective - previous, now.events, remaining, now.state)
 
 
 def _pass(rule: Rule, batches: Iterable[Source], now: Update) -> Update:
@@ -209,7 +219,8 @@ def fit(
     source = start.source(data, sample_weight, n_jobs)
     rule = Squarem(EM(), tol=tol) if rule is None else rule
     call = {"function": "mixtura.fit", "start": start, "rule": rule, "tol": tol, "max_steps": max_steps}
-    with shown(progress, OfFit(max_steps), source, on_step) as tell, checkpoints.opened(checkpoint, checkpoint_every, source, call) as kept:
+    kept_there = checkpoints.opened(checkpoint, checkpoint_every, source, call)
+    with one_thread(), shown(progress, OfFit(max_steps), source, on_step) as tell, kept_there as kept:
 
         def told(step: Step) -> None:
             kept.offer(step.objective, step.mixture)
@@ -234,6 +245,7 @@ def interruption(steps: int, kept: checkpoints.Unkept, where: str = "") -> str:
     return f"the fit was interrupted: got {steps} step{'s' * (steps != 1)}{where}, expected convergence; {kept.kept_where}"
 
 
+@with_one_thread
 def climb(source: Source, start: Mixture, rule: Rule, *, tol: float, max_steps: int, on_step: Callable[[Step], object] | None = None) -> Fit:
     """The loop of `fit`, on a source. Raises Interrupted where an interrupt comes after the first step; nothing is warned of."""
     best: Step | None = None

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mixtura import conditioning, markup, storage
+from mixtura.blas import with_one_thread
 from mixtura.errors import DataError, ModelFileError, ParameterError
 from mixtura.factors import Factors, packed
 from mixtura.families import Family, family_of
@@ -68,6 +69,7 @@ class Mixture:
     covariances: Array
     family: Family
 
+    @with_one_thread
     def __init__(self, weights: ArrayLike, means: ArrayLike, covariances: ArrayLike, family: str | Family = "full"):
         family = family_of(family)
         arrays = {name: _numbers(name, value) for name, value in (("weights", weights), ("means", means), ("covariances", covariances))}
@@ -214,6 +216,7 @@ class Mixture:
         total, weight = self.log_likelihood(X, sample_weight)
         return total / weight
 
+    @with_one_thread
     def answers(
         self, X: Any, *, component: bool = False, density: bool = False, posterior: bool = False, gaussians: AnyGaussians | None = None
     ) -> Answers:
@@ -252,6 +255,7 @@ class Mixture:
         source = self.source(X)
         return source.map(AskedAtOnce(self.gaussians if gaussians is None else gaussians, self.frame, source.dtype, names))
 
+    @with_one_thread
     def classification(self, X: Any, sample_weight: ArrayLike | None = None) -> Classification:
         """How surely the rows of X (N, D), weighted by `sample_weight` (N,), are told apart: one pass, of which nothing of size N x K is kept.
 
@@ -266,12 +270,14 @@ class Mixture:
         entropy, certainty, _ = self._summed(source, Classified(self.gaussians, self.frame, source.dtype)) + 0.0  # no -0.0
         return Classification(float(entropy), float(certainty))
 
+    @with_one_thread
     def log_likelihood(self, X: Any, sample_weight: ArrayLike | str | None = None, *, gaussians: AnyGaussians | None = None) -> tuple[float, float]:
         """sum_i w_i log p(x_i) in nats, and sum_i w_i: one pass, of which nothing is kept. `gaussians` as in `answers`."""
         source = self.source(X, sample_weight)
         total, weight, _ = self._summed(source, Scored(self.gaussians if gaussians is None else gaussians, self.frame, source.dtype))
         return float(total), float(weight)
 
+    @with_one_thread
     def ask(self, X: Any, name: str, gaussians: AnyGaussians | None = None) -> Any:
         """Each row's component, probability, log_density or posterior: an array, or a lazy collection where rows are on a cluster."""
         source = self.source(X)
@@ -291,6 +297,7 @@ class Mixture:
             raise DataError(f"the data do not fit the mixture: got {source.D} columns, expected {self.D}; try the columns it was fitted on")
         return source
 
+    @with_one_thread
     def sample(self, n: int, random_state: Any = None) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """n rows drawn from the mixture, (n, D), and the component of each, (n,), in random order.
 
@@ -311,6 +318,7 @@ class Mixture:
         covariances = np.broadcast_to(self.covariances, (self.K, *self.family.moment.shape(self.D)))
         return self.means[component] + self.family.moment.draw(covariances, component, self.D, generator), component
 
+    @with_one_thread
     def to_family(self, family: str | Family) -> Mixture:
         """The same mixture written in a more general family.
 
@@ -325,6 +333,7 @@ class Mixture:
             raise ParameterError(f"a {self.family.name} mixture is not always {other.name}: expected a more general family; try 'full'")
         return Mixture.trusted(self.weights, self.means, np.array(self.family.convert(self.covariances, other, self.K, self.D)), other)
 
+    @with_one_thread
     def marginal(self, columns: Sequence[int]) -> Mixture:
         """The mixture of these columns (d,) alone, in this order: p(a) = sum_k pi_k N(a | mu_k,a, Sigma_k,aa).
 
@@ -341,6 +350,7 @@ class Mixture:
         covariances, family = conditioning.marginal(self.family, self.covariances, chosen)
         return Mixture(self.weights, self.means[:, chosen], covariances, family)
 
+    @with_one_thread
     def condition(self, columns: Sequence[int], values: ArrayLike) -> Mixture:
         """The mixture of all other columns b where these, a, have these values (d,): p(b | a), in the columns' order.
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mixtura.blas import with_one_thread
 from mixtura.errors import DataError, ParameterError
 from mixtura.exchange import improve, promise
 from mixtura.families import Family, family_of
@@ -36,6 +37,7 @@ NESTED = 20  # steps on the subsample at most: one pass over a million rows
 NEAR = 1e-3  # nats per row still to gain on the subsample: what its optimum differs by from that of all rows, or less
 
 
+@with_one_thread
 def start(
     data: Any,
     n_components: int,
@@ -63,6 +65,7 @@ def start(
     return best_start(scout, n_components, family_of(family), regularisation or Floor(), generator)
 
 
+@with_one_thread
 def best_start(scout: Scout, K: int, family: Family, regularisation: Regularisation, generator: np.random.Generator) -> Mixture:
     """The best of the candidates after short EM runs and exchanges, on the scout's rows; then EM on the subsample, where that is larger."""
     check_distinct(len(scout.rows), K)

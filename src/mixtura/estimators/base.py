@@ -19,6 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura import checking, checkpoints
+from mixtura.blas import one_thread
 from mixtura.errors import ConstantColumnWarning, InterruptionWarning, ParameterError, RepairWarning
 from mixtura.estimators.given import Given
 from mixtura.estimators.history import ConvergenceWarning, History
@@ -281,7 +282,7 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         source = self._source(X, sample_weight, columns, reset=True)
         check_components(source, self.n_components)
         _tell_constant_columns(source)
-        with checkpoints.opened(checkpoint, every, source, self._call(), self.random_state) as kept:
+        with one_thread(), checkpoints.opened(checkpoint, every, source, self._call(), self.random_state) as kept:
             way, starts = self._starts(kept.source, task, kept.seeded(self.random_state))
             runs = self._runs(starts, way, task, kept)
             self._keep(runs, way, source)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
 
+from mixtura.blas import one_thread
 from mixtura.errors import ParameterError, RepairWarning
 from mixtura.estimators import saving
 from mixtura.estimators.base import MixtureEstimator, Task
@@ -149,15 +150,17 @@ class GaussianMixture(MixtureEstimator):
         task = self._task()
         rule = online_rule(self.rule, task.regularisation, self.fixed)
         source = self._source(X, sample_weight, reset=not hasattr(self, "mixture_"))
-        stream = self.stream_ if hasattr(self, "stream_") else self._stream(source, task, rule)
+        with one_thread():
+            stream = self.stream_ if hasattr(self, "stream_") else self._stream(source, task, rule)
         if (stream.mixture.K, stream.mixture.family) != (self.n_components, task.family):
             raise ParameterError(
                 f"the stream cannot go on: got {self.n_components} components of family {task.family.name!r}, expected {stream.mixture.K} of "
                 f"family {stream.mixture.family.name!r} as before; try fit, or a new estimator"
             )
-        statistics = sweep(stream.mixture, source)
-        self.stream_, repairs = stream.after(statistics, rule)
-        self.mixture_ = rule.outcome(self.stream_.mixture, self.stream_.state)
+        with one_thread():
+            statistics = sweep(stream.mixture, source)
+            self.stream_, repairs = stream.after(statistics, rule)
+            self.mixture_ = rule.outcome(self.stream_.mixture, self.stream_.state)
         self.n_iter_, self.converged_ = self.stream_.state.batches, False
         self.lower_bound_ = statistics.log_likelihood / statistics.weight
         self.lower_bounds_ = [self.lower_bound_]

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mixtura.blas import with_one_thread
 from mixtura.factors import Factors, log_determinants, packed, projections
 from mixtura.frame import Frame
 from mixtura.kernels import projected
@@ -25,6 +26,7 @@ class Analysers(NamedTuple):
     covariances: Array
     moment: Factors
 
+    @with_one_thread
     def plan(self, frame: Frame, dtype: Any, sums: tuple[Moment, bool] | None = None, *, densities: bool = True) -> Pass:
         """The passes at it over rows of a dtype; with D x D matrices where other second moments are wanted than it learns from itself."""
         if sums is None or isinstance(sums[0], Factors):

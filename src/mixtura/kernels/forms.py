@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.blas import with_one_thread
 from mixtura.frame import Frame
 from mixtura.kernels import centred, expanded
 from mixtura.kernels.expanded import DIAGONAL, FEATURES, FULL, LINEAR, NORM, TILE
@@ -47,6 +48,7 @@ class Gaussians(NamedTuple):
         """The same mixture in the frame's coordinates, where every density is larger by the product of the scales."""
         return Gaussians(self.log_weights, (self.means - frame.centre) / frame.scale, self.whiteners * frame.scale, self.isotropic)
 
+    @with_one_thread
     def plan(self, frame: Frame, dtype: Any, sums: tuple[Moment, bool] | None = None, *, densities: bool = True) -> Plan:
         """The passes at it over rows of a dtype; see Plan."""
         return Plan(self, frame, dtype, sums, densities=densities)

@@ -9,10 +9,11 @@ from typing import Any, overload
 import numpy as np
 
 from mixtura import checking
+from mixtura.blas import one_thread
 from mixtura.errors import ConvergenceWarning, DataError, InterruptionWarning, ParameterError, SpuriousWarning
 from mixtura.families import Family, family_of
 from mixtura.likelihood_ratio.comparison import Comparison, compare
-from mixtura.likelihood_ratio.replicates import BootstrapProgress, Experiment, Replicate, Workers, one_thread
+from mixtura.likelihood_ratio.replicates import BootstrapProgress, Experiment, Replicate, Workers
 from mixtura.likelihood_ratio.results import LikelihoodRatioTest, SequentialTest
 from mixtura.likelihood_ratio.search import Search
 from mixtura.progress import OfTest, shown
@@ -130,7 +131,7 @@ def likelihood_ratio_test(
     _check(source, counts[0])
     enough = [K for K in counts if source.n_rows >= _rows_needed(K, source.D)]
     entropy = generator_of(random_state).integers(2**32, size=4).tolist()
-    with shown(progress, OfTest(), source, on_progress) as tell, one_thread(), Workers(n_jobs) as workers:
+    with one_thread(), shown(progress, OfTest(), source, on_progress) as tell, Workers(n_jobs) as workers:
         series = _Series(source, search, n_bootstrap, alpha, entropy, workers, tell)
         tests, interrupted = series.run(enough)
     for test in tests:

@@ -17,8 +17,8 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from mixtura.blas import with_one_thread
 from mixtura.errors import WorkerError
 from mixtura.likelihood_ratio.comparison import compare
 from mixtura.likelihood_ratio.search import Search
@@ -67,6 +67,7 @@ class Experiment:
     search: Search
     seed: np.random.SeedSequence
 
+    @with_one_thread  # processes would get in each other's way, and the order of sums, which the bits show, would change
     def replicate(self, number: int) -> Replicate:
         """The replicate of this number: what `seed.spawn` would give the one so far down the line begins it."""
         own = np.random.SeedSequence(self.seed.entropy, spawn_key=(*self.seed.spawn_key, number))
@@ -149,11 +150,3 @@ def _begin() -> None:
     It is deaf to Ctrl-C, which reaches every process of a terminal: the one that asked for the replicates hears it, and ends the others.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    one_thread()
-
-
-def one_thread() -> threadpool_limits:
-    """NumPy's products by one thread: with more, processes get in each other's way, and the order of sums, which the bits tell, changes."""
-    import scipy.linalg  # noqa: F401  # SciPy's library counts its threads for itself, and only one that is loaded can be limited
-
-    return threadpool_limits(limits=1, user_api="blas")

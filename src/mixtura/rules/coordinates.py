@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mixtura.blas import with_one_thread
 from mixtura.errors import ParameterError
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
@@ -57,6 +58,7 @@ def gradients(mixture: Mixture, statistics: Statistics) -> Iterator[Gradient]:
         yield Gradient(float(shares[k] - mixture.weights[k]), by_mean[k], shares[k] * by_covariance if mixture.family.pooled else by_covariance[k])
 
 
+@with_one_thread
 def mean_gradients(mixture: Mixture, statistics: Statistics) -> Array:
     """dl/d mu_k, (K, D)."""
     pull = statistics.repivot(mixture.means).first / statistics.counts.sum()
@@ -66,6 +68,7 @@ def mean_gradients(mixture: Mixture, statistics: Statistics) -> Array:
     return np.asarray((U.swapaxes(1, 2) @ (U @ pull[..., None]))[..., 0])
 
 
+@with_one_thread
 def covariance_gradients(mixture: Mixture, statistics: Statistics) -> Array:
     """dl/d Sigma in the family's shape (K, ...), or (...) where pooled."""
     family, D = mixture.family, mixture.D

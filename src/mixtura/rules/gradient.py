@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mixtura import checking
+from mixtura.blas import with_one_thread
 from mixtura.errors import ParameterError
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
@@ -81,6 +82,7 @@ class GradientAscent(Rule):
         Fixed.of(self.fixed).check(mixture)
         return _State()
 
+    @with_one_thread
     def update(self, mixture: Mixture, statistics: Statistics, state: _State) -> Update:
         """One step uphill: from the best mixture so far, or from where the mini-batch was weighed."""
         ground = state.ground or _Ground(Chart.of(statistics, Fixed.of(self.fixed)), statistics.data_covariance)

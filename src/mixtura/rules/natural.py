@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mixtura import checking
+from mixtura.blas import with_one_thread
 from mixtura.mixture import Mixture
 from mixtura.regularisation import Floor, Regularisation
 from mixtura.rules import maximising
@@ -48,6 +49,7 @@ class NaturalGradient(Rule):
         Fixed.of(self.fixed).check(mixture)
         return maximising.State.before(mixture)
 
+    @with_one_thread
     def update(self, mixture: Mixture, statistics: Statistics, state: maximising.State) -> Update:
         """The M-step of the blend of what the mixture expects and what the rows say."""
         if state.reference is None:

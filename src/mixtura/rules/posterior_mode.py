@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mixtura.blas import with_one_thread
 from mixtura.errors import ParameterError
 from mixtura.mixture import Mixture
 from mixtura.regularisation import Floor, Regularisation
@@ -52,6 +53,7 @@ class MAP(Rule):
         prior.check(mixture)
         return state._replace(prior=prior)
 
+    @with_one_thread
     def update(self, mixture: Mixture, statistics: Statistics, state: maximising.State) -> Update:
         """The M-step with the prior's rows added. Raises nothing, whatever the data made of a component."""
         state = state._replace(prior=self._prior(mixture, statistics, state))

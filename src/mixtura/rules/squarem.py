@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mixtura import checking
+from mixtura.blas import with_one_thread
 from mixtura.errors import ParameterError
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
@@ -78,6 +79,7 @@ class Squarem(Rule):
         """The rule's."""
         return self.rule.objective(mixture, statistics, state.inner)
 
+    @with_one_thread
     def update(self, mixture: Mixture, statistics: Statistics, state: _State) -> Update:
         """A step of the rule, or one aimed by the last two."""
         reached = self.objective(mixture, statistics, state)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura import checking
+from mixtura.blas import with_one_thread
 from mixtura.errors import ParameterError
 from mixtura.families import Family
 from mixtura.kernels import AnyGaussians, Gaussians
@@ -205,6 +206,7 @@ class Variational(Rule):
         """Expected natural parameters; the mixture's own before there are beliefs."""
         return mixture.gaussians if state.posterior is None else state.posterior.gaussians(mixture)
 
+    @with_one_thread
     def update(self, mixture: Mixture, statistics: Statistics, state: Beliefs) -> Update:
         """The posterior of greatest bound for these responsibilities: the prior's rows and theirs together (Bishop's 10.58 to 10.63)."""
         family, counts = mixture.family, statistics.counts

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura import checking, checkpoints
+from mixtura.blas import one_thread
 from mixtura.errors import ConstantColumnWarning, DataError, InterruptionWarning, ParameterError
 from mixtura.families import ALL, USUAL, Family, family_of, in_order
 from mixtura.moments import NORM
@@ -93,7 +94,7 @@ def select(
     source = open_source(data, weight=sample_weight, n_jobs=n_jobs)
     counts = _counts(n_components)
     chosen = _families(families, source.D)
-    with shown(progress, OfSearch(max_iter), source, on_progress) as tell:
+    with one_thread(), shown(progress, OfSearch(max_iter), source, on_progress) as tell:
         check_components(source, min(counts))
         if criterion == "held_out" and folds > source.profile.rows:
             raise DataError(

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.blas import with_one_thread
 from mixtura.errors import DataError
 from mixtura.frame import Frame, Profile
 from mixtura.kernels import Answers, AnyGaussians
@@ -171,6 +172,7 @@ class AskedAtOnce(_Asking):
 class Scored(_Weighing):
     """sum_i w_i log p(x_i), sum_i w_i, and the sum of all values, which is not finite where one of them is not."""
 
+    @with_one_thread
     def __call__(self, block: Block) -> Array:
         """Those of the block."""
         density = Asked(self.gaussians, self.frame, self.kind, "log_density")(block)
@@ -183,6 +185,7 @@ class Scored(_Weighing):
 class Classified(_Weighing):
     """-sum_i w_i sum_k r_ik log r_ik, sum_i w_i log max_k r_ik, and the sum of all values (see Scored)."""
 
+    @with_one_thread
     def __call__(self, block: Block) -> Array:
         """Those of the block."""
         posterior = Asked(self.gaussians, self.frame, self.kind, "posterior")(block)
