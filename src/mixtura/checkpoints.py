@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from mixtura import storage
+from mixtura.drafts import sweep
 from mixtura.errors import FileError, ParameterError
 from mixtura.mixture import Mixture
 from mixtura.sources import Source
@@ -120,6 +121,7 @@ def opened(checkpoint: PathLike | None, every: str | float, source: Source, call
     except OSError as error:
         raise FileError(f"cannot keep a checkpoint in {folder}: {error.strerror or error}; try another folder") from None
     with _locked(folder):
+        sweep(folder)
         entropy = _entropy(folder, _header(source, {**call, "random_state": random_state}), note)
         journal = Journal(folder / LOG, pause)
         try:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +14,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from mixtura.drafts import draft
 from mixtura.errors import FileError, ModelFileError
+from mixtura.terminal import visible_in_json
 
 FORMAT = "mixtura.mixture.1"
 
@@ -60,8 +60,8 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def as_json(value: Any) -> str:
-    """JSON with every number finite: NaN and infinities become null."""
-    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    """JSON with every number finite: NaN and infinities become null. Characters that would steer a terminal are spelled out as JSON spells them."""
+    return visible_in_json(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def plain(value: Any) -> Any:
@@ -95,17 +95,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     Raises FileError where the operating system refuses the file or its name.
     """
     path = Path(path)
-    with _refusals(path):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    place = Path(name)
-    try:
+    with draft(path, lambda: _refusals(path)) as place:
         yield place
-        with _refusals(path):
-            place.chmod(0o666 & ~_umask())
-            place.replace(path)
-    finally:
-        place.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -116,9 +107,3 @@ def _refusals(path: str | Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror or error}; try another output") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import webbrowser
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixtura.cli.endings import code, say, signals
 from mixtura.cli.searching import DATA, Search, asked
 
 if TYPE_CHECKING:
@@ -41,13 +43,14 @@ def explore(
     that holds a secret token. Number of components, family and columns can be
     moved, and the fit follows at once. Ctrl-C ends it.
     """
-    from mixtura.cli import models, options
+    from mixtura.cli import models, options, outputs
     from mixtura.explore import Exploration, Place
     from mixtura.explore.app import address, listening, new_token, server
     from mixtura.progress import passes
     from mixtura.sources import open as open_source
 
-    models.require_writable(output)
+    outputs.require_writable(output)
+    outputs.require_apart([output / name for name in (models.MODEL, models.SUMMARY)], data)
     place = Place(data, weight, str(output), None if columns is None else options.names(columns))
 
     def opened(names: Sequence[str] | None) -> Source:
@@ -66,11 +69,14 @@ def explore(
 
 
 def _serve(run: Callable[[], None]) -> None:
-    """Until Ctrl-C, which is how this ends."""
+    """Until Ctrl-C, which is how this ends; other signals have an exit code."""
     try:
         run()
     except KeyboardInterrupt:
-        print("mixtura: the page is closed", file=sys.stderr)
+        say("the page is closed")
+        signals.told = True
+        if signals.heard not in (None, signal.SIGINT):
+            raise typer.Exit(code()) from None
 
 
 def _keep(place: Place, recipe: Recipe, best: Candidate, source: Source) -> None:
