@@ -20,6 +20,7 @@ from mixtura.cli.endings import NO_READER, code, let_go, say, signals, word
 from mixtura.errors import InterruptionWarning, MixturaError, MixturaWarning, WorkerError
 from mixtura.terminal import visible
 
+LONGEST = 4_000  # characters of a line
 P = ParamSpec("P")
 
 
@@ -71,7 +72,7 @@ def _one_line_a_warning() -> Iterator[None]:
                 others(message, category, *place, **more)
             elif str(message) not in said:
                 said.add(str(message))
-                _line(f"warning: {message}")
+                line(f"warning: {message}")
                 signals.told |= issubclass(category, InterruptionWarning)
 
         warnings.showwarning = show
@@ -80,9 +81,11 @@ def _one_line_a_warning() -> Iterator[None]:
 
 def _end(message: str, code: int) -> None:
     signals.told = True
-    _line(message)
+    line(message)
     raise typer.Exit(code) from None
 
 
-def _line(message: str) -> None:
-    say(visible(" ".join(message.split())))
+def line(message: str) -> None:
+    """One line on stderr that steers no terminal; the middle of a very long one is left out."""
+    message = visible(" ".join(message.split()))
+    say(message if len(message) <= LONGEST else f"{message[: LONGEST * 3 // 4]} ... {message[-LONGEST // 4 :]}")
