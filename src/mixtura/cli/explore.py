@@ -39,13 +39,14 @@ def explore(
 ) -> None:
     """Look at mixtures of these rows in the browser, and save the one you like.
 
-    The page is served by this machine for this machine only, at an address
-    that holds a secret token. Number of components, family and columns can be
-    moved, and the fit follows at once. Ctrl-C ends it.
+    The page is served by this machine for this machine only. The address that
+    is printed opens it once, in one browser. Number of components, family and
+    columns can be moved, and the fit follows at once. Ctrl-C ends it.
     """
     from mixtura.cli import models, options, outputs
     from mixtura.explore import Exploration, Place
-    from mixtura.explore.app import address, listening, new_token, server
+    from mixtura.explore.app import address, listening, server
+    from mixtura.explore.guard import Keys, new_secret
     from mixtura.progress import passes
     from mixtura.sources import open as open_source
 
@@ -56,15 +57,15 @@ def explore(
     def opened(names: Sequence[str] | None) -> Source:
         return open_source(data, names or place.columns, weight)
 
-    exploration, token = Exploration(opened, partial(_keep, place), place, seed), new_token()
+    exploration, keys = Exploration(opened, partial(_keep, place), place, seed), Keys()
     with closing(exploration), listening(port) as listener:
-        serving, where = server(exploration, listener, token), address(listener, token)
+        serving = server(exploration, listener, new_secret(), keys)
         with passes(exploration.source):
             exploration.warm()
-        print(where, flush=True)
+        print(address(listener, keys), flush=True)
         print("Ctrl-C ends it", file=sys.stderr, flush=True)
         if browser:
-            threading.Thread(target=webbrowser.open, args=[where], daemon=True).start()
+            threading.Thread(target=webbrowser.open, args=[address(listener, keys)], daemon=True).start()
         _serve(lambda: serving.run(sockets=[listener]))
 
 
