@@ -29,6 +29,7 @@ from mixtura.randomness import generator_of
 from mixtura.sources import Asked, AskedAtOnce, Classified, Scored, Source
 from mixtura.sources import open as open_source
 
+LARGEST = 1e150  # magnitude of means and deviations, whose squares and the inverses of these float64 holds
 ROUNDING = 1e-6  # weights may miss a sum of 1 by this much before they are called wrong
 
 
@@ -83,6 +84,7 @@ class Mixture:
         object.__setattr__(self, "family", family)
         if family.moment is MATRIX and not np.allclose(self.covariances, np.swapaxes(self.covariances, -1, -2), rtol=1e-6, atol=0):
             raise ParameterError("a covariance is not symmetric: got unequal halves, expected Sigma = Sigma'; try (Sigma + Sigma.T) / 2")
+        self._check_range()
         self._check_definite()
         if family.constraint is not None and not self._is_member():
             raise ParameterError(
@@ -464,6 +466,17 @@ class Mixture:
             deviations = np.broadcast_to(deviations.max(axis=1, keepdims=True), deviations.shape)
         return bool((np.abs(apart) <= ROUNDING * deviations[:, :, None] * deviations[:, None, :]).all())
 
+    def _check_range(self) -> None:
+        """Raises ParameterError where a mean or a deviation leaves float64 when it is squared, or its inverse does."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            deviations = np.sqrt(np.abs(self.variances))
+        wrong = ~(np.abs(self.means) < LARGEST) | ~(deviations < LARGEST) | ((deviations < 1 / LARGEST) & (deviations > 0))
+        for k, j in np.argwhere(wrong):
+            raise ParameterError(
+                f"column {j} of component {k} cannot be squared in float64: got mean {self.means[k, j]:.3g} and deviation {deviations[k, j]:.3g}, "
+                f"expected magnitudes between {1 / LARGEST:.0e} and {LARGEST:.0e}; try other units for this column"
+            )
+
     def _check_definite(self) -> None:
         """Raises ParameterError where a covariance is not positive definite."""
         if isinstance(self.family.moment, Factors):
@@ -497,7 +510,10 @@ class Mixture:
 
 def _numbers(name: str, value: ArrayLike) -> Array:
     try:
-        array = np.array(value, dtype=float)
+        array = np.asarray(value)
+        if array.dtype.kind == "c":
+            raise TypeError
+        array = np.array(array, dtype=float)
     except (TypeError, ValueError):
         raise ParameterError(f"{name} are not numbers: got {value!r}, expected an array of floats; try numpy.asarray(..., float)") from None
     if not np.isfinite(array).all():
@@ -506,9 +522,9 @@ def _numbers(name: str, value: ArrayLike) -> Array:
 
 
 def _check_shapes(family: Family, weights: Array, means: Array, covariances: Array) -> None:
-    if weights.ndim != 1 or len(weights) == 0 or (weights < 0).any() or abs(weights.sum() - 1) > ROUNDING:
+    if weights.ndim != 1 or len(weights) == 0 or (weights < 0).any() or (weights > 2).any() or abs(weights.sum() - 1) > ROUNDING:
         raise ParameterError(f"weights are not a distribution: got {weights!r}, expected K numbers >= 0 with sum 1; try weights / weights.sum()")
-    if means.ndim != 2 or len(means) != len(weights):
+    if means.ndim != 2 or len(means) != len(weights) or not means.shape[1]:
         raise ParameterError(f"means do not fit the weights: got shape {means.shape}, expected ({len(weights)}, D); try one row per component")
     expected = family.shape(*means.shape)
     if covariances.shape != expected:

@@ -46,9 +46,10 @@ def fit(
     """
     from mixtura import storage
     from mixtura.checkpoints import Noted
-    from mixtura.cli import models, reporting, screen
+    from mixtura.cli import models, outputs, reporting, screen
 
-    models.require_writable(output)
+    outputs.require_writable(output)
+    outputs.require_apart([output / name for name in (models.MODEL, models.SUMMARY, REPORT)], search.data)
     if report:
         reporting.require()
     assert resume is None  # which would have become the words that the checkpoint knows

@@ -31,11 +31,12 @@ def predict(
     Components are numbered from 0, as in the tables of fit and show. The log
     density is in nats; low ones are rows unlike those the model was fitted on.
     """
-    from mixtura.cli import models, screen
+    from mixtura.cli import models, outputs, screen
     from mixtura.progress import passes
     from mixtura.sources import Passed, writing
 
     writing.writer_of(output)
+    outputs.require_apart([output], data, models.file_of(model))
     known = models.load(model)
     source = models.rows(known, data, in_memory=in_memory, threads=threads)
     kept = None if keep is None else _kept(data, keep)

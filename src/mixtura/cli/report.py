@@ -26,11 +26,14 @@ def report(
     two columns, the components, how they overlap, how candidates compare, the
     least likely rows, warnings, and how to come by the model again.
     """
-    from mixtura.cli import models, reporting, screen
+    from mixtura.cli import facts, models, outputs, reporting, screen
 
     reporting.require()
-    models.require_place(output)
+    outputs.require_place(output)
+    file = models.file_of(model)
+    outputs.require_apart([output], data, file, file.with_name(models.SUMMARY))
     known = models.load(model)
+    facts.require(known.path, known.metadata)
     summary = reporting.summary_beside(known)
     wanted = known.metadata.get("data", {}).get("weight") if weight is None else weight
     source = models.rows(known, data, wanted or None, in_memory=in_memory, threads=threads)

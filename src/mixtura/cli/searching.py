@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mixtura.cli import options
+from mixtura.cli.endings import code
 
 if TYPE_CHECKING:
     from mixtura.selection import Candidate, Selection
     from mixtura.sources import Source
 
-INTERRUPTED = 130  # the exit code
 DATA = "CSV (any delimiter), Parquet, Feather or NPY: a file, a folder, a pattern or a URL."
 IN_MEMORY = "Read rows once and hold them, or read them anew in every pass; where not given, up to 128 MB are held."
 
@@ -143,4 +143,4 @@ def figures(one: Candidate, selection: Selection) -> dict[str, Any]:
 def end(selection: Selection) -> None:
     """Ends the command with the exit code of an interrupt, where the search was interrupted: the warning has said so."""
     if selection.interrupted:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(code())

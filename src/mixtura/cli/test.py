@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from mixtura.cli.endings import code
 from mixtura.cli.searching import DATA
-
-INTERRUPTED = 130
 
 
 def test(
@@ -50,4 +49,4 @@ def test(
     else:
         screen.show_tests(source, tests)
     if tests.interrupted:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(code())

@@ -108,6 +108,7 @@ def ppca(n_factors: int) -> Family:
     return _factored("ppca", int(n_factors))
 
 
+LONGEST = 9  # digits of a number of factors
 WITH_FACTORS = {"factor": factor, "ppca": ppca}
 
 
@@ -124,7 +125,7 @@ def family_of(name: str | Family, n_factors: int | None = None) -> Family:
     if kind in WITH_FACTORS:
         if n_factors is not None and not colon:
             return WITH_FACTORS[kind](n_factors)
-        if not (number.isascii() and number.isdigit() and int(number) >= 1):
+        if not (number.isascii() and number.isdigit() and len(number) <= LONGEST and int(number) >= 1):
             got = "none" if not colon else repr(number)
             raise ParameterError(f"family {kind!r} needs a number of factors: got {got}, expected an integer >= 1; try '{kind}:5', or n_factors=5")
         if n_factors not in (None, int(number)):
@@ -134,7 +135,7 @@ def family_of(name: str | Family, n_factors: int | None = None) -> Family:
         raise ParameterError(f"family {name!r} has no factors: got n_factors={n_factors!r}, expected None; try covariance_type='factor'")
     if isinstance(name, Family):
         return name
-    if name not in FAMILIES:
+    if not isinstance(name, str) or name not in FAMILIES:
         known = ", ".join(one.code if one.name == one.code.lower() else f"{one.name} ({one.code})" for one in ALL)
         raise ParameterError(f"unknown covariance family: got {name!r}, expected one of {known}, factor:q or ppca:q; try 'full'")
     return FAMILIES[name]

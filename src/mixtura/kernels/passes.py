@@ -99,13 +99,18 @@ class Pass(ABC):
     def complete(self, statistics: Statistics, everything: Statistics | None) -> Statistics:
         """Adds what is the same for any mixture: all rows' second moments, `everything` (K = 1, about the frame's origin), where wanted."""
 
+    @property
+    def size(self) -> int:
+        """How many numbers a sweep gives."""
+        return 3 + sum(math.prod(shape) for shape in self.form.shapes)
+
     def sweep(self, rows: NDArray[Any], weights: NDArray[Any] | None) -> Array:
         """The sums of a block (n, D) as one flat array, which adds to those of other blocks; `statistics` reads it.
 
         It begins with the log-likelihood, the weight and the number of rows.
         """
         w = _EMPTY[self.dtype] if weights is None else weights.astype(self.dtype)
-        flat = np.zeros(3 + sum(math.prod(shape) for shape in self.form.shapes))
+        flat = np.zeros(self.size)
         flat[0] = self._run(rows, w, self.cut, self._tables(flat), _NOTHING[self.dtype])
         flat[1] = len(rows) if weights is None else weights.sum()
         flat[2] = len(rows)

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mixtura.progress.pace import Pace, count
+from mixtura.terminal import visible
 
 if TYPE_CHECKING:
     from mixtura.progress.accounts import Account
@@ -46,7 +47,7 @@ class Lines:
 
     def say(self, line: str) -> None:
         """A line."""
-        print(line, file=sys.stderr, flush=True)  # noqa: T201 - that was asked for
+        print(visible(line), file=sys.stderr, flush=True)  # noqa: T201 - that was asked for
 
     def end(self) -> None:
         """The last part, where no other could tell that it is done."""

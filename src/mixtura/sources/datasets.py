@@ -78,8 +78,8 @@ class DatasetSource(StreamSource):
         self.n_bytes = files.n_bytes
         with self._failing("cannot read {}"):
             self._dataset, self._fragments = self._opened(columns)
-        schema = self._dataset.schema
-        self.columns, self.skipped = self._chosen(schema, columns)
+            schema = self._dataset.schema
+            self.columns, self.skipped = self._chosen(schema, columns)  # names that are not UTF-8 are found only now
         self.dtype = np.dtype(np.float32 if all(str(schema.field(name).type) == "float" for name in self.columns) else np.float64)
         self._require_agreement()
         many = f"{len(files.paths)} files, the first " if len(files.paths) > 1 else ""

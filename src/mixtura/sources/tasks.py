@@ -6,7 +6,7 @@ import sys
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,16 @@ class Block(NamedTuple):
     weights: NDArray[np.float64] | None
 
 
+class Columned(Protocol):
+    """What tells which results fit a source: its columns and dtype."""
+
+    dtype: np.dtype[Any]
+
+    @property
+    def D(self) -> int:
+        """The number of columns."""
+
+
 @dataclass(frozen=True)
 class Profiled:
     """The profile of a block."""
@@ -44,6 +54,12 @@ class Profiled:
     def __call__(self, block: Block) -> Profile:
         """Ranges, means and squares of the block's columns."""
         return Profile.of(block.rows, block.weights)
+
+    def fits(self, result: Any, source: Columned) -> bool:
+        """Whether this can be a profile of the source's rows."""
+        if not (isinstance(result, Profile) and is_count(result.rows) and isinstance(result.weight, float)):
+            return False
+        return all(_is_array(one, (source.D,)) for one in (result.minimum, result.maximum, result.mean, result.squares))
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +73,10 @@ class Picked:
         first, last = np.searchsorted(self.numbers, [block.start, block.start + len(block.rows)])
         chosen = self.numbers[first:last] - block.start
         return [Block(block.start, block.rows[chosen], None if block.weights is None else block.weights[chosen])]
+
+    def fits(self, result: Any, source: Columned) -> bool:
+        """Whether these can be blocks of the source with so many rows."""
+        return isinstance(result, list) and all(is_block(one, source) for one in result) and sum(len(one.rows) for one in result) == len(self.numbers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +110,10 @@ class Swept(_Weighing):
     def __call__(self, block: Block) -> Array:
         """The sums of the block."""
         return self.plan.sweep(block.rows, block.weights)
+
+    def fits(self, result: Any, source: Columned) -> bool:
+        """Whether these can be such sums."""
+        return _is_array(result, (self.plan.size,)) and is_count(round(result[2]) if np.isfinite(result[2]) else None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,6 +204,10 @@ class Scored(_Weighing):
         with np.errstate(invalid="ignore", over="ignore"):
             return np.array([weights @ density, weights.sum(), block.rows.sum(dtype=float)])
 
+    def fits(self, result: Any, source: Columned) -> bool:
+        """Whether these can be such sums."""
+        return _is_array(result, (3,))
+
 
 @dataclass(frozen=True, eq=False)
 class Classified(_Weighing):
@@ -193,6 +221,32 @@ class Classified(_Weighing):
         each = np.stack([-(posterior * logarithms).sum(axis=1), logarithms.max(axis=1)])
         with np.errstate(invalid="ignore", over="ignore"):
             return np.array([*(each.sum(axis=1) if block.weights is None else each @ block.weights), block.rows.sum(dtype=float)])
+
+    def fits(self, result: Any, source: Columned) -> bool:
+        """Whether these can be such sums."""
+        return _is_array(result, (3,))
+
+
+def is_count(value: Any) -> bool:
+    """Whether this can be a number of rows."""
+    return type(value) is int and value >= 0
+
+
+def is_block(value: Any, source: Columned) -> bool:
+    """Whether this can be a block of the source's rows."""
+    return (
+        isinstance(value, Block)
+        and is_count(value.start)
+        and isinstance(value.rows, np.ndarray)
+        and value.rows.dtype == source.dtype
+        and value.rows.ndim == 2
+        and value.rows.shape[1] == source.D
+        and (value.weights is None or _is_array(value.weights, (len(value.rows),)))
+    )
+
+
+def _is_array(value: Any, shape: tuple[int, ...]) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == np.float64 and value.shape == shape
 
 
 def require_finite(block: Block, columns: Sequence[str], place: Callable[[int], str]) -> Block:
