@@ -59,17 +59,19 @@ def everything() -> bool:
     return os.environ.get(SETTING) == "all"
 
 
-def package(name: str) -> Missing | None:
-    """Nothing, if the package can be imported; only those of the extras may be missing."""
+def package(name: str) -> Missing:
+    """A package of the extras that is missing; no other may be."""
     tests, extra = PACKAGES[name]
-    return None if find_spec(name) else Missing(tests, f"no {name}", f"pip install 'mixtura[{extra}]'")
+    return Missing(tests, f"no {name}", f"pip install 'mixtura[{extra}]'")
 
 
 @functools.cache
 def chromium() -> str | Missing:
     """The browser's path."""
     found = next((path for path in map(shutil.which, CHROMIUM) if path), None)
-    return package("playwright") or found or Missing("pages", "no Chromium", "apt-get install chromium")
+    if find_spec("playwright") is None:
+        return package("playwright")
+    return found or Missing("pages", "no Chromium", "apt-get install chromium")
 
 
 @functools.cache
@@ -79,12 +81,12 @@ def java() -> str | Missing:
     found = shutil.which("java", path=str(Path(home, "bin")) if home else None)
     remedy = f"apt-get install openjdk-{JAVA}-jre-headless"
     if found is None:
-        return package("pyspark") or Missing("Spark", f"no Java in JAVA_HOME={home}" if home else "no Java", remedy)
+        return Missing("Spark", f"no Java in JAVA_HOME={home}" if home else "no Java", remedy)
     told = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
     version = re.search(r'version "(\d+)', told)
     if version is None or int(version[1]) < JAVA:
         return Missing("Spark", f"got Java {version[1] if version else 'that names no version'}, expected {JAVA} or later", remedy)
-    return package("pyspark") or found
+    return found
 
 
 def needed(found: str | Missing) -> str:

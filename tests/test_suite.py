@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import shutil
 import subprocess
@@ -59,6 +60,7 @@ def test_what_is_missing_is_skipped_and_counted_or_else_an_error(tmp_path: Path,
     assert lines[-1].startswith("3 errors in")
 
 
+@pytest.mark.long
 def test_a_file_whose_library_is_missing_is_skipped_or_else_an_error(tmp_path: Path) -> None:
     """Which is missing is a matter of the import: other errors in it are errors."""
     (tmp_path / "pyspark").mkdir()
@@ -74,19 +76,18 @@ def test_a_file_whose_library_is_missing_is_skipped_or_else_an_error(tmp_path: P
     assert code == 2 and any("No module named 'mixtura.nonsense'" in line for line in lines), lines
 
 
-@pytest.mark.parametrize("words", [[], ["-m", "long or crossed"]], ids=["quick", "the rest"])
-def test_one_setting_runs_all(words: list[str]) -> None:
-    """What the quick run leaves out is what `-m` may ask for, and all together is what MIXTURA_TESTS=all, and -m '', run."""
+@pytest.mark.long
+def test_one_setting_runs_all() -> None:
+    """What the quick run leaves out is what `-m` may ask for, and both together are what MIXTURA_TESTS=all, and -m '', run."""
 
     def collected(*words: str, **settings: str) -> set[str]:
         code, lines = run("--collect-only", "tests/test_streams.py", *words, **settings)
         assert code == 0, lines
         return {line for line in lines if "::" in line}
 
-    everything, part = collected(MIXTURA_TESTS="all"), collected(*words)
-    assert everything == collected("-m", "")
-    others = collected("-m", conftest.QUICK if words else f"not ({conftest.QUICK})")
-    assert part | others == everything and not part & others and part and others
+    quick, others = collected(), collected("-m", "(long or crossed) and not quick")
+    assert quick and others and not quick & others
+    assert quick | others == collected(MIXTURA_TESTS="all") == collected("-m", "")
 
 
 def test_an_unknown_setting_is_refused() -> None:
@@ -109,9 +110,7 @@ def test_a_cover_shows_every_value_or_pair(sizes: tuple[int, ...]) -> None:
     strength = 1 if len(sizes) == 2 else 2
     for places in itertools.combinations(range(len(sizes)), strength):
         assert {tuple(case[i] for i in places) for case in taken} == set(itertools.product(*(range(sizes[i]) for i in places)))
-    least = max(
-        map(lambda places: len(set(itertools.product(*(range(sizes[i]) for i in places)))), itertools.combinations(range(len(sizes)), strength))
-    )
+    least = math.prod(sorted(sizes)[-strength:])
     assert len(taken) <= 2 * least
 
 
