@@ -4,27 +4,23 @@ fails, and every request that leaves this machine fails the test.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 from urllib.parse import urlparse
 
-import pytest
+from needs import chromium, needed
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 HERE = ("127.0.0.1", "localhost")
 
 
 @contextmanager
 def started() -> Iterator[Any]:
     """A browser. A thread can have one at a time."""
+    executable = needed(chromium())
     from playwright.sync_api import sync_playwright
 
-    executable = next((found for found in map(shutil.which, NAMES) if found), None)
-    if executable is None:
-        pytest.fail(f"pages are looked at in Chromium: got none of {', '.join(NAMES)}, expected one; try apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         try:

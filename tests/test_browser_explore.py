@@ -17,6 +17,8 @@ from mixtura.cli.explore import _keep
 from mixtura.explore import Exploration, Place
 from mixtura.explore.rows import Rows
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def chromium():
@@ -51,6 +53,7 @@ def figure(value):
     return f"{value:,.2f}"
 
 
+@pytest.mark.quick
 def test_the_page_opens_with_a_fit_and_its_picture(page):
     best = mixtura.select(FAITHFUL, 2, "full", random_state=0).ranking[0]
     assert page.text("title") == "old_faithful.csv"

@@ -14,6 +14,8 @@ from cases import overlapping
 import mixtura
 from mixtura.showing import outlines
 
+pytestmark = pytest.mark.long
+
 FAITHFUL = Path(__file__).parent.parent / "examples" / "old_faithful.csv"
 HOSTILE = ("<script>alert(1)</script>", '"quotes" & </script><b>', "{{ 7 * 7 }} %{x}")
 TRACES = """() => document.getElementById("scatter").data.map((one) => ({
@@ -87,6 +89,7 @@ def test_the_page_loads_and_fits_its_window_in_light_and_dark(look, faithful, wi
             assert page.locator(f"#{name} svg.main-svg").first.bounding_box()["width"] <= width
 
 
+@pytest.mark.quick
 def test_points_and_ellipses_are_those_of_the_mixture(look, faithful):
     path, mixture = faithful
     X = np.loadtxt(FAITHFUL, delimiter=",", skiprows=1)

@@ -219,6 +219,7 @@ def test_factors_bayes_and_other_rules(rows: np.ndarray) -> None:
         assert np.asarray(model.predict(array(rows))).shape == (N,)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("client")
 def test_folds_and_selection(rows: np.ndarray) -> None:
     source = mixtura.open(array(rows, "uneven"))
@@ -299,6 +300,7 @@ except mixtura.errors.MissingLibraryError as error:
     assert "got no distributed" in done.stdout and "pip install 'mixtura[dask]'" in done.stdout
 
 
+@pytest.mark.long
 def test_without_a_client_one_is_started_on_this_machine(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text("""
@@ -454,6 +456,7 @@ def test_an_interrupt_ends_what_is_under_way(client: Client, tmp_path: Path, row
     assert len(list(tmp_path.iterdir())) < len(source.reduce(lambda block: [block.start]))
 
 
+@pytest.mark.long
 def test_a_cluster_that_is_gone_is_told_in_one_error(client: Client, rows: np.ndarray, mixture: mixtura.Mixture) -> None:
     with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
         cluster = LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=":0")

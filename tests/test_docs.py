@@ -12,7 +12,6 @@ import doctest
 import importlib
 import io
 import os
-import pkgutil
 import re
 import shutil
 import subprocess
@@ -24,16 +23,33 @@ from typing import Any, NamedTuple
 
 import pytest
 from claims import CLAIMS
+from needs import java, needed
 
 import mixtura
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LONG = {  # pages that are not in the quick run
+    "docs/command.md",
+    "docs/examples/adaptation.md",
+    "docs/examples/anomaly-detection.md",
+    "docs/examples/ten-million-rows.md",
+    "docs/larger-than-memory.md",
+    "docs/on-a-dask-cluster.md",
+    "docs/on-spark.md",
+    "docs/testing-components.md",
+}
 WIDE = 88  # characters of a line of the command's tables: a page, and no room for steps, which rounding may change
 INSTALL = re.compile(r"^pip install \S+ && (?=mixtura)")
 FENCE = re.compile(r"^```(python|sh)\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r"!\[[^\]]+\]\(\.\./pictures/([^)]+)\)")  # of a page in a subfolder, which draws it itself
+PACKAGE = Path(mixtura.__file__).parent
+WITH_EXAMPLES = [  # modules, by name
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if ">>> " in path.read_text()
+]
 COMMAND = f'mixtura() {{ "{sys.executable}" -m mixtura "$@"; }}\n'
 
 
@@ -87,9 +103,11 @@ def _shell(code: str) -> str:
     return re.sub(r" +$", "", done.stdout, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", PAGES, ids=name_of)
+@pytest.mark.parametrize("path", [pytest.param(path, marks=[pytest.mark.long] * (name_of(path) in LONG)) for path in PAGES], ids=name_of)
 def test_page_runs_and_prints_what_it_shows(path: Path, tmp_path: Path) -> None:
     namespace: dict[str, Any] = {}
+    if any("import SparkSession" in block.code for block in blocks(path.read_text())):
+        needed(java())
     for block, printed in run_page(path, tmp_path, namespace):
         if block.shown is not None:
             assert printed == block.shown, block.code
@@ -100,7 +118,7 @@ def test_page_runs_and_prints_what_it_shows(path: Path, tmp_path: Path) -> None:
 
 
 def test_every_claim_has_its_page() -> None:
-    assert set(CLAIMS) <= {name_of(path) for path in PAGES}
+    assert set(CLAIMS) | LONG <= {name_of(path) for path in PAGES}
 
 
 def test_readme_opens_with_the_two_commands_that_ci_reads() -> None:
@@ -108,9 +126,10 @@ def test_readme_opens_with_the_two_commands_that_ci_reads() -> None:
     assert commands[:2] == ["pip install . && mixtura fit examples/old_faithful.csv", "pip install '.[test]' && pytest"]
 
 
-@pytest.mark.parametrize("name", [name for _, name, _ in pkgutil.walk_packages(mixtura.__path__, "mixtura.") if not name.endswith("__main__")])
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_docstring_examples(name: str) -> None:
-    assert doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
+    done = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert done.failed == 0 and done.attempted > 0
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)

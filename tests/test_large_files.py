@@ -171,6 +171,7 @@ def test_a_folder_is_read_whole_or_in_passes(place, tmp_path, mixture, words):
     assert metadata["data"]["source"] == f"3 files, the first {place}/parts/0.parquet, {how}"
 
 
+@pytest.mark.long
 def test_what_is_streamed_is_told(place):
     words = ("select", place / "rows.parquet", *GRID)
     assert f"{place}/rows.parquet, read in every pass by " in done(*words, "--streamed").stdout
@@ -311,6 +312,7 @@ def test_a_full_disk_leaves_nothing_half_written(place, tmp_path, suffix):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_an_interrupt_leaves_nothing_half_written(wide, tmp_path):
     words = ["predict", wide / "model.safetensors", wide / "wide.parquet", "--output", tmp_path / "out.csv", "--threads", "1"]
@@ -335,6 +337,7 @@ def peak(*words):
     return float(re.findall(r"peak ([\d.]+)", told.stderr)[-1])
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak where Linux tells it")
 @pytest.mark.parametrize(
     "words",
@@ -356,6 +359,7 @@ def test_memory_does_not_grow_with_the_rows(wide, tmp_path, words):
 # progress
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
 def test_a_terminal_sees_the_rows_of_a_pass(wide, tmp_path):
     leader, follower = os.openpty()
@@ -382,6 +386,7 @@ def _read(terminal):
         return b""
 
 
+@pytest.mark.long
 def test_long_passes_are_told_in_lines(place, tmp_path, monkeypatch):
     monkeypatch.setattr(lines, "PATIENCE", -1.0)
     told = done("predict", place / "model", place / "rows.parquet", "--output", tmp_path / "out.csv", "--streamed").stderr.splitlines()

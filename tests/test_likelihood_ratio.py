@@ -154,6 +154,7 @@ def test_seeds_matter_and_repeat() -> None:
     assert not same(test_of(rows, 1, "tied", random_state=generator), one)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::mixtura.errors.SpuriousWarning")  # of one that rejects for one row far out
 def test_p_values_are_uniform_under_the_null() -> None:
     """Fifty samples of one group: with 19 replicates p is one of 20 equally likely values, spread evenly over the twentieth below each.
@@ -343,6 +344,7 @@ def test_few_replicates_start_no_process(monkeypatch: pytest.MonkeyPatch) -> Non
     test_of(groups(60, 0.0), 1, "tied", n_jobs=2)
 
 
+@pytest.mark.long
 def test_a_script_without_a_guard_runs_once(tmp_path: Path) -> None:
     """Processes that ran the caller's script again would print its line again, or never end."""
     script = tmp_path / "script.py"
@@ -501,6 +503,7 @@ def test_the_command_refuses_in_one_line(words: tuple[Any, ...], message: str) -
     assert len(result.stderr.splitlines()) == 1 and message in result.stderr
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_ctrl_c_shows_what_is_done() -> None:
     """To the whole group of processes, as a terminal does: the others stay silent."""

@@ -24,9 +24,8 @@ def test_the_floor_holds_in_the_metric_of_the_data() -> None:
     np.testing.assert_array_equal(held[1], reference)
 
 
+@pytest.mark.without(where=lambda family: family.moment is MATRIX)  # tested above
 def test_vector_floors_hold(family: Family) -> None:
-    if family.moment is MATRIX:
-        pytest.skip("tested above")
     covariances = np.array(some_mixture(family, 3, 2).covariances)
     held, changed = family.moment.floor(covariances * 1e-9, covariances, 1e-6)
     np.testing.assert_allclose(held, covariances * 1e-6)

@@ -635,6 +635,7 @@ def _script() -> Any:
     return module
 
 
+@pytest.mark.long
 def test_the_script_draws_every_picture_of_the_page(tmp_path: Path) -> None:
     script = _script()
     (page,) = script.PAGES

@@ -17,6 +17,8 @@ import pytest
 
 import mixtura
 
+pytestmark = pytest.mark.long
+
 PROGRAM = """
 import numpy as np, mixtura, sys
 sys.path.insert(0, {tests!r})

@@ -371,6 +371,7 @@ except ZeroDivisionError:
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
 def test_a_terminal_is_clean_after_an_interrupt_and_an_error() -> None:
     leader, follower = os.openpty()
@@ -404,6 +405,7 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="needs a pipe that closes")
 def test_a_model_is_written_though_nobody_reads_how_it_came_about(tmp_path: Path) -> None:
     reader, writer = os.pipe()

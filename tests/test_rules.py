@@ -147,10 +147,11 @@ def test_the_weak_prior_keeps_a_component_of_equal_rows_off_its_singularity(fami
 # fixed
 
 
+@pytest.mark.without(
+    where=lambda family, rule: rule is GradientAscent and family.constraint is not None
+)  # components share part of their covariances
 @pytest.mark.parametrize("rule", [EM, MAP, NaturalGradient, GradientAscent, Online], ids=lambda rule: rule.__name__)
 def test_fixed_parts_stay_and_the_others_move(family: Family, rule: type[Rule]) -> None:
-    if rule is GradientAscent and family.constraint is not None:
-        pytest.skip("components share part of their covariances")
     X = overlapping(300, 2, 3, seed=8)
     start = mixtura.start(X, 3, family, random_state=0)
     start = mixtura.Mixture([0.2, 0.5, 0.3], start.means + 0.3 * X.std(axis=0), start.covariances, family)
@@ -243,6 +244,7 @@ def problem(seed: int, families: Sequence[Family]) -> tuple[np.ndarray, mixtura.
     return X, mixtura.Mixture(np.full(K, 1 / K), X[rng.choice(N, K, replace=False)], covariances, family)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::mixtura.errors.RepairWarning")
 @pytest.mark.parametrize("decade", range(10))
 def test_acceleration_never_ends_below_em(decade: int) -> None:
@@ -256,6 +258,7 @@ def test_acceleration_never_ends_below_em(decade: int) -> None:
         assert accelerated.converged
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [304, 378, 608])
 def test_acceleration_does_not_wander_to_another_top(seed: int) -> None:
     """Problems from bad starts on which extrapolations that only must not fall end elsewhere, far below EM."""
@@ -264,6 +267,7 @@ def test_acceleration_does_not_wander_to_another_top(seed: int) -> None:
     assert accelerated >= em - 1e-7
 
 
+@pytest.mark.long
 def test_acceleration_needs_fewer_sweeps_and_knows_when_it_has_arrived() -> None:
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(5, 2))
@@ -313,6 +317,7 @@ def test_online_ends_near_batch_em_and_repeats(family: Family) -> None:
     assert not np.array_equal(other.mixture.means, online.mixture.means)
 
 
+@pytest.mark.long
 def test_averaging_is_worth_its_name() -> None:
     """Polyak's average is nearer to the optimum than where the last batch left off, in each of ten orders."""
     X = overlapping(20_000, 2, 3, seed=14)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from cases import assert_goes_on_from_half_a_log, assert_seen_as_the_array, overlapping, some_mixture
+from needs import java, needed
 from pyspark.errors import PythonException
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.linalg import Vectors, VectorUDT
@@ -33,6 +33,8 @@ from mixtura.families import Family
 from mixtura.sources import spark as on_spark
 from mixtura.sources.tasks import Block
 
+pytestmark = pytest.mark.long
+
 NAMES = ["a", "b", "c"]
 ROWS = overlapping(3000, 3, 3, seed=1)
 WEIGHTS = np.arange(3000) % 4 + 0.5 * (np.arange(3000) % 2)  # zeros among them
@@ -40,8 +42,7 @@ WEIGHTS = np.arange(3000) % 4 + 0.5 * (np.arange(3000) % 2)  # zeros among them
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[SparkSession]:
-    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
-        pytest.fail("Spark needs Java: got neither JAVA_HOME nor `java`, expected Java 17 or later; try apt-get install openjdk-17-jre-headless")
+    needed(java())
     builder = SparkSession.builder.master("local[2]").appName("mixtura")
     local = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.ui.enabled": "false"}
     for name, value in {**local, "spark.sql.shuffle.partitions": "3", "spark.ui.showConsoleProgress": "false"}.items():
@@ -102,6 +103,7 @@ def test_a_sweep_is_the_arrays_however_rows_are_cut(session: SparkSession, cut: 
     assert (source.profile.rows, source.profile.weight) == (array.profile.rows, array.profile.weight)
 
 
+@pytest.mark.quick
 def test_every_family_is_summed(source: mixtura.sources.Source, family: Family) -> None:
     mixture = some_mixture(family, 3, 3, seed=2)
     assert_same_statistics(mixtura.sweep(mixture, source), mixtura.sweep(mixture, ROWS))
@@ -425,6 +427,7 @@ for victim in (None, "CoarseGrainedExecutorBackend", "pyspark.daemon"):
 
 def test_a_lost_executor_or_worker_changes_no_bit() -> None:
     """A cluster of two executors on this machine: in mid-fit one is killed (SIGKILL), then a worker's daemon. The source is left to the exit."""
+    needed(java())
     done = subprocess.run([sys.executable, "-c", CLUSTER], capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
     straight, without_executor, without_worker = done.stdout.splitlines()
@@ -432,6 +435,7 @@ def test_a_lost_executor_or_worker_changes_no_bit() -> None:
     assert straight == without_executor == without_worker
 
 
+@pytest.mark.quick
 def test_spark_is_not_imported_unasked() -> None:
     asked = "import sys, mixtura; mixtura.open([[1.0]]).profile; sys.exit('pyspark' in sys.modules or 'py4j' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0

@@ -56,6 +56,7 @@ def test_a_hundred_batches_end_near_batch_em() -> None:
     assert em.score(whole) - model.score(whole) < 0.01
 
 
+@pytest.mark.long
 def test_killed_and_resumed_it_ends_with_the_same_bits(tmp_path: Path) -> None:
     """One process learns from all batches; another is killed (SIGKILL) before it saves batch 50, and a third goes on from the file."""
     ends = []
