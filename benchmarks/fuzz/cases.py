@@ -90,7 +90,7 @@ def run(kinds: dict[str, Kind], shares: tuple[str, ...], seed: int, number: int,
 
 
 def _judged(error: Exception) -> tuple[str, str]:
-    """"refused" or "found", and why or what."""
+    """ "refused" or "found", and why or what."""
     if isinstance(error, MixturaError):
         message = str(error)
         if len(message) > LONGEST:

@@ -172,7 +172,10 @@ def loop(case: Case) -> None:
         laws.asked(case, last.mixture, wrapped.data, n)
     if case.chance(0.3) and not chosen.n_factors:
         for one in mixtura.gradients(last.mixture, last.statistics):
-            case.require(all(np.isfinite(part).all() for part in vars(one).values() if isinstance(part, np.ndarray)) if hasattr(one, "__dict__") else True, "a gradient is numbers")
+            case.require(
+                all(np.isfinite(part).all() for part in vars(one).values() if isinstance(part, np.ndarray)) if hasattr(one, "__dict__") else True,
+                "a gradient is numbers",
+            )
     if case.chance(0.3):
         laws.mixture(case, mixtura.adapt(last.mixture, wrapped.data, case.one_of("relevance of adapt", [1e-300, 16.0, 1e300]), sample_weight=weights))
     if case.chance(0.3):
@@ -226,7 +229,9 @@ def selection(case: Case) -> None:
     wrapped = wrapping.wrap(case, rows)
     weights, tame_weights = values.weights(case, n)
     least = case.one_of("least", [1, 1, 1, 2, 5])
-    families: Any = case.one_of("families", ["auto", "full", ("diag", "tied"), ("spherical", "vve"), FAMILIES[int(case.draw.integers(len(FAMILIES)))]])
+    families: Any = case.one_of(
+        "families", ["auto", "full", ("diag", "tied"), ("spherical", "vve"), FAMILIES[int(case.draw.integers(len(FAMILIES)))]]
+    )
     criterion = case.one_of("criterion", ["bic", "bic", "icl", "aic", "held_out"])
     found = mixtura.select(
         wrapped.data, range(least, least + case.one_of("more", [1, 2, 3])), families, criterion=criterion, sample_weight=weights, random_state=0, max_iter=100,

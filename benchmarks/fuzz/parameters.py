@@ -77,14 +77,16 @@ def _means(case: Case, K: int, D: int) -> Any:
 
 
 def _covariances(case: Case, family: Any, K: int, D: int) -> Any:
-    kind = case.one_of("covariances", ["plain", "scaled", "scaled", "uneven", "columns", "flat", "singular", "negative", "asymmetric", "zero", "missing"])
+    kind = case.one_of(
+        "covariances", ["plain", "scaled", "scaled", "uneven", "columns", "flat", "singular", "negative", "asymmetric", "zero", "missing"]
+    )
     factors = np.eye(D) + 0.3 * case.draw.normal(size=(K, D, D))
     if kind == "flat":
         factors[:, -1] = factors[:, 0] + 10.0 ** case.draw.uniform(-12, 0) * factors[:, -1]
     elif kind == "singular":
         factors[:, -1] = factors[:, 0]
     elif kind == "columns":
-        factors *= 10.0 ** case.draw.choice(MAGNITUDES, size=(D, 1)) ** 0.5 if case.chance(0.5) else 10.0 ** (case.draw.choice(MAGNITUDES, size=(D, 1)) / 2)
+        factors *= 10.0 ** (case.draw.choice(MAGNITUDES, size=(D, 1)) / 2)
     with np.errstate(all="ignore"):
         matrices = factors @ factors.swapaxes(1, 2)
         if kind == "scaled":
@@ -97,7 +99,9 @@ def _covariances(case: Case, family: Any, K: int, D: int) -> Any:
         matrices[:, 0] += 1
     if family.n_factors:
         A = factors[:, :, : family.n_factors]
-        noise = np.abs(np.diagonal(matrices, axis1=1, axis2=2)) if family.name.startswith("factor") else np.repeat(np.abs(matrices[:, :1, 0]), D, axis=1)
+        noise = (
+            np.abs(np.diagonal(matrices, axis1=1, axis2=2)) if family.name.startswith("factor") else np.repeat(np.abs(matrices[:, :1, 0]), D, axis=1)
+        )
         return np.concatenate([A, noise[..., None]], axis=-1)
     with np.errstate(all="ignore"):
         kept = family.moment.keep(matrices[0] if family.pooled else matrices) / family.moment.divisor(D)
@@ -135,7 +139,9 @@ def _estimator(case: Case, value: Any) -> None:
 
 
 def _bayesian(case: Case, value: Any) -> None:
-    model = mixtura.BayesianGaussianMixture(**{"n_components": 2, "random_state": 0, "max_iter": 5, case.one_of("parameter", BAYESIAN): value}).fit(SMALL)
+    model = mixtura.BayesianGaussianMixture(**{"n_components": 2, "random_state": 0, "max_iter": 5, case.one_of("parameter", BAYESIAN): value}).fit(
+        SMALL
+    )
     laws.mixture(case, model.mixture_)
 
 
@@ -145,7 +151,9 @@ def _sampled(case: Case, value: Any) -> None:
 
 
 def _selected(case: Case, value: Any) -> None:
-    name = case.one_of("parameter", ["n_components", "families", "criterion", "folds", "subsample", "rule", "reg_covar", "tol", "max_iter", "random_state", "n_jobs"])
+    name = case.one_of(
+        "parameter", ["n_components", "families", "criterion", "folds", "subsample", "rule", "reg_covar", "tol", "max_iter", "random_state", "n_jobs"]
+    )
     laws.mixture(case, mixtura.select(SMALL, **{"n_components": [1, 2], "families": ["diag"], "random_state": 0, name: value}).best.mixture_)
 
 
@@ -185,7 +193,10 @@ def _mixture_itself(case: Case, value: Any) -> None:
 
 
 def _questions(case: Case, value: Any) -> None:
-    ask = case.one_of("question", ["marginal", "condition columns", "condition values", "to_family", "assign", "score weight", "open columns", "open weight", "records"])
+    ask = case.one_of(
+        "question",
+        ["marginal", "condition columns", "condition values", "to_family", "assign", "score weight", "open columns", "open weight", "records"],
+    )
     questions: dict[str, Callable[[], Any]] = {
         "marginal": lambda: laws.mixture(case, PLAIN.marginal(value)),
         "condition columns": lambda: laws.mixture(case, PLAIN.condition(value, [0.0])),
@@ -200,7 +211,22 @@ def _questions(case: Case, value: Any) -> None:
     questions[ask]()
 
 
-CALLS = (_estimator, _estimator, _estimator, _bayesian, _bayesian, _sampled, _selected, _fitted, _started, _ruled, _ruled, _mixture_itself, _questions, _questions)
+CALLS = (
+    _estimator,
+    _estimator,
+    _estimator,
+    _bayesian,
+    _bayesian,
+    _sampled,
+    _selected,
+    _fitted,
+    _started,
+    _ruled,
+    _ruled,
+    _mixture_itself,
+    _questions,
+    _questions,
+)
 
 
 def argument(case: Case) -> None:

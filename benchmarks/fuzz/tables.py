@@ -52,13 +52,18 @@ def _same_in_memory(case: Case, path: Any, source: Any) -> None:
             return
     case.require(here.columns == source.columns, f"the same columns: got {here.columns} in memory, {source.columns} in passes")
     case.require(here.n_rows == source.n_rows, f"the same rows: got {here.n_rows} in memory, {source.n_rows} in passes")
-    case.require(np.array_equal(here.profile.minimum, source.profile.minimum), f"the same numbers: got {here.profile.minimum}, {source.profile.minimum}")
+    case.require(
+        np.array_equal(here.profile.minimum, source.profile.minimum), f"the same numbers: got {here.profile.minimum}, {source.profile.minimum}"
+    )
 
 
 def _text(case: Case, X: np.ndarray) -> bytes:
     separator = case.one_of("separator", SEPARATORS)
     quote = case.chance(0.15)
-    names = [["a", "b", "c", "d"][j] if case.chance(0.9) else str(case.draw.choice(["", "a", "1", "é", 'x"y', "x y", "\x1b[31m", "a" * 300])) for j in range(X.shape[1])]
+    names = [
+        ["a", "b", "c", "d"][j] if case.chance(0.9) else str(case.draw.choice(["", "a", "1", "é", 'x"y', "x y", "\x1b[31m", "a" * 300]))
+        for j in range(X.shape[1])
+    ]
     lines = [names, *([repr(float(x)) for x in row] for row in X)]
     if case.chance(0.2):
         lines = lines[1:]
@@ -79,7 +84,9 @@ def _arrow_table(case: Case, X: np.ndarray) -> Any:
     import pyarrow
 
     columns = {["a", "b", "c", "d"][j]: X[:, j] for j in range(X.shape[1])}
-    special = case.one_of("columns", ["plain", "plain", "plain", "nulls", "floats", "halves", "lists", "words", "decimals", "dates", "large", "dictionary", "none"])
+    special = case.one_of(
+        "columns", ["plain", "plain", "plain", "nulls", "floats", "halves", "lists", "words", "decimals", "dates", "large", "dictionary", "none"]
+    )
     made: dict[str, Any] = {name: pyarrow.array(column) for name, column in columns.items()}
     n = len(X)
     extra: dict[str, Callable[[], Any]] = {

@@ -162,7 +162,17 @@ def a_hair_apart(draw: Generator, n: int, D: int) -> np.ndarray:
     return np.where(draw.uniform(size=(n, D)) < 0.5, base, np.nextafter(base, np.inf))
 
 
-TAME: tuple[Callable[[Generator, int, int], np.ndarray], ...] = (clusters, constant_columns, duplicates, collinear, whole_numbers, flags, offset, units, line)
+TAME: tuple[Callable[[Generator, int, int], np.ndarray], ...] = (
+    clusters,
+    constant_columns,
+    duplicates,
+    collinear,
+    whole_numbers,
+    flags,
+    offset,
+    units,
+    line,
+)
 WILD: tuple[Callable[[Generator, int, int], np.ndarray], ...] = (
     one_row_again, far_offset, far_units, one_unit, any_magnitude, subnormal, beside_subnormal, zeros, outliers, heavy_tails, large_integers,
     neighbouring_integers, unsigned_integers, endless_integers, objects, not_finite, all_missing, a_hair_apart,

@@ -9,7 +9,7 @@ import numpy as np
 
 from mixtura.moments import Array
 
-LARGEST = 1e140  # beyond it, and below its inverse, a variance or its inverse square leaves float64
+LARGEST = 1e70  # beyond it, and below its inverse, the squares of variances, which gradients and determinants take, leave float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,5 +91,15 @@ class Frame:
         """The frame about these means and deviations (D,); `common` gives all columns one scale, as spherical shapes need."""
         if common:
             deviation = np.full(len(mean), np.sqrt(np.mean(np.square(deviation / deviation.max()))) * deviation.max())
-        centre = np.asarray(np.asarray(mean, dtype=dtype), dtype=float)
-        return cls(centre, np.exp2(np.round(np.log2(deviation))))
+        return cls(_rounded(mean, dtype), np.exp2(np.round(np.log2(deviation))))
+
+    def rounded(self, dtype: Any) -> Frame:
+        """The same with a centre that is a number of this dtype: itself where it is one already."""
+        centre = _rounded(self.centre, dtype)
+        return self if np.array_equal(centre, self.centre) else Frame(centre, self.scale)
+
+
+def _rounded(centre: Array, dtype: Any) -> Array:
+    """The nearest numbers of a dtype, as float64."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.asarray(centre, dtype=dtype), dtype=float)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mixtura.checking import short
 from mixtura.errors import DataError, ParameterError
 from mixtura.sources.digests import digest
 from mixtura.sources.lazy import LazyRows
@@ -137,7 +138,7 @@ def n_threads(n_jobs: int | None) -> int:
     if n_jobs is None:
         return available
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, int | np.integer) or n_jobs == 0:
-        raise ParameterError(f"n_jobs is not a number of threads: got {n_jobs!r}, expected a positive or negative integer or None; try None")
+        raise ParameterError(f"n_jobs is not a number of threads: got {short(n_jobs)}, expected a positive or negative integer or None; try None")
     return int(n_jobs) if n_jobs > 0 else max(1, available + 1 + int(n_jobs))
 
 
@@ -152,7 +153,7 @@ def in_words(n_jobs: int) -> str:
 
 def as_rows(X: ArrayLike) -> NDArray[Any]:
     """An array (N, D) of float64 or float32, itself where it is one. Raises DataError for anything else."""
-    array = np.asarray(X)
+    array = _as_array(X)
     if array.ndim == 1 and array.dtype.kind in "fiub":
         raise DataError(f"the data have one dimension: got shape {array.shape}, expected (rows, columns); try X[:, None] for one column")
     if array.ndim != 2 or array.shape[0] == 0 or array.shape[1] == 0:
@@ -160,14 +161,38 @@ def as_rows(X: ArrayLike) -> NDArray[Any]:
     if array.dtype in (np.float64, np.float32) and array.dtype.isnative:
         return array
     try:
-        return array.astype(np.float64, casting="unsafe" if array.dtype.kind in "iubfO" else "same_kind")
-    except (TypeError, ValueError) as error:
+        with np.errstate(over="ignore"):  # a number of another dtype that float64 does not hold is infinite, and refused as that
+            return array.astype(np.float64, casting="unsafe" if array.dtype.kind in "iubfO" else "same_kind")
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"the data are not numbers: got dtype {array.dtype} ({error}), expected float64 or float32; try X.astype(float)") from None
+
+
+def _as_array(X: ArrayLike) -> NDArray[Any]:
+    """X as an array, with NaN where it is masked. Raises DataError where it is none."""
+    if isinstance(X, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(X)
+        if mask.any():
+            return np.where(mask, np.nan, _numbers("the data", X.data))
+    try:
+        return np.asarray(X)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"the data are not a table: got {short(X)} ({error}), expected rows of equally many numbers; try numpy.asarray") from None
+
+
+def _numbers(what: str, value: Any) -> NDArray[np.float64]:
+    """The value as float64. Raises DataError where it is not numbers."""
+    try:
+        with np.errstate(over="ignore"):
+            return np.array(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(
+            f"{what} are not numbers: got {short(value)} ({error}), expected numbers that float64 holds; try numpy.asarray(..., float)"
+        ) from None
 
 
 def as_weights(weights: ArrayLike, n_rows: int) -> NDArray[np.float64]:
     """Weights (N,) of rows. Raises DataError for anything but finite numbers >= 0, not all zero."""
-    array = np.array(weights, dtype=np.float64)
+    array = _numbers("weights", weights)
     if array.ndim == 0:
         array = np.full(n_rows, float(array))
     if array.shape != (n_rows,):
