@@ -41,14 +41,16 @@ class Profile:
             mean = columns.mean(axis=1) if weights is None else np.einsum("ji,i->j", columns, weights) / weights.sum()
             centred = columns - mean[:, None]
             squares = np.einsum("ji,ji->j", centred, centred) if weights is None else np.einsum("i,ji,ji->j", weights, centred, centred)
-        return cls(len(rows), float(len(rows) if weights is None else weights.sum()), minimum, maximum, mean, squares)
+            weight = float(len(rows) if weights is None else weights.sum())
+        return cls(len(rows), weight, minimum, maximum, mean, squares)
 
     def __add__(self, other: Profile | int) -> Profile:
         if isinstance(other, int) and other == 0:
             return self
         if not isinstance(other, Profile):
             return NotImplemented
-        weight = self.weight + other.weight
+        with np.errstate(over="ignore"):
+            weight = float(np.add(self.weight, other.weight))
         share = other.weight / weight if weight else 0.0
         with np.errstate(invalid="ignore", over="ignore"):
             shift = other.mean - self.mean
@@ -72,8 +74,10 @@ class Profile:
     @property
     def deviation(self) -> Array:
         """The standard deviation of each column; for a constant column its absolute value, or 1 for zero."""
-        variance = self.squares / self.weight
-        return np.where(self.constant | (variance <= 0), np.where(self.mean != 0, np.abs(self.mean), 1.0), np.sqrt(variance))
+        with np.errstate(invalid="ignore", over="ignore"):
+            variance = self.squares / self.weight
+            spread = np.where(variance > 0, np.sqrt(variance), self.maximum - self.minimum)  # whose squares are less than float64 holds
+        return np.where(self.constant, np.where(self.mean != 0, np.abs(self.mean), 1.0), spread)
 
 
 @dataclass(frozen=True, eq=False)

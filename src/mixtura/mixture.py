@@ -31,6 +31,7 @@ from mixtura.sources import open as open_source
 from mixtura.sources.source import require_countable
 
 LARGEST = 1e100  # of means, and of deviations either way: what a fit of rows within frame.LARGEST may come to, and room to spare
+ANSWERS = ("component", "probability", "log_density", "posterior")
 ROUNDING = 1e-6  # weights may miss a sum of 1 by this much before they are called wrong
 
 
@@ -253,6 +254,8 @@ class Mixture:
         >>> next(mixture.records([[0.5], [-2.0]], "component", "log_density"))["component"]
         array([1, 0])
         """
+        for name in names:
+            checking.word("answer", name, ANSWERS, "component")
         source = self.source(X)
         return source.map(AskedAtOnce(self.gaussians if gaussians is None else gaussians, self.frame, source.dtype, names))
 
@@ -279,6 +282,7 @@ class Mixture:
 
     def ask(self, X: Any, name: str, gaussians: AnyGaussians | None = None) -> Any:
         """Each row's component, probability, log_density or posterior: an array, or a lazy collection where rows are on a cluster."""
+        checking.word("answer", name, ANSWERS, "component")
         source = self.source(X)
         return source.each(Asked(self.gaussians if gaussians is None else gaussians, self.frame, source.dtype, name))
 
@@ -513,7 +517,9 @@ def _numbers(name: str, value: ArrayLike) -> Array:
 
 def _check_shapes(family: Family, weights: Array, means: Array, covariances: Array) -> None:
     if weights.ndim != 1 or len(weights) == 0 or (weights < 0).any() or abs(weights.sum() - 1) > ROUNDING:
-        raise ParameterError(f"weights are not a distribution: got {checking.short(weights)}, expected K numbers >= 0 with sum 1; try weights / weights.sum()")
+        raise ParameterError(
+            f"weights are not a distribution: got {checking.short(weights)}, expected K numbers >= 0 with sum 1; try weights / weights.sum()"
+        )
     if means.ndim != 2 or len(means) != len(weights):
         raise ParameterError(f"means do not fit the weights: got shape {means.shape}, expected ({len(weights)}, D); try one row per component")
     expected = family.shape(*means.shape)

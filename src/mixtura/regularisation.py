@@ -107,5 +107,7 @@ def regularisation_of(value: str | float | Regularisation) -> Regularisation:
         return value
     if isinstance(value, str) and value == "auto":
         return Floor()
-    checking.number("reg_covar", value, f"'auto' or a number from 0 to {LARGEST**2:.0e} in squared units", lambda value: 0 <= value <= LARGEST**2, "'auto'")
+    checking.number(
+        "reg_covar", value, f"'auto' or a number from 0 to {LARGEST**2:.0e} in squared units", lambda value: 0 <= value <= LARGEST**2, "'auto'"
+    )
     return Ridge(float(value))

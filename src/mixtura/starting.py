@@ -6,6 +6,7 @@ tree, whose cuts serve every K. Everything random comes from one generator.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
@@ -149,9 +150,12 @@ def _seeded(scout: Scout, K: int, family: Family, regularisation: Regularisation
 
 def _k_means(scout: Scout, K: int, family: Family, regularisation: Regularisation, generator: np.random.Generator) -> Mixture:
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
     seed = int(generator.integers(2**31))
-    labels = KMeans(K, n_init=1, random_state=seed).fit(scout.rows, sample_weight=scout.weights).labels_
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of rows so near each other that some parts stay empty: `check_distinct` has counted them
+        labels = KMeans(K, n_init=1, random_state=seed).fit(scout.rows, sample_weight=scout.weights).labels_
     return partition(scout, labels, K, family, regularisation)
 
 

@@ -14,7 +14,7 @@ from sklearn.utils.validation import validate_data
 from mixtura.errors import DataError, ParameterError
 from mixtura.sources import ArraySource, Source
 from mixtura.sources import open as open_source
-from mixtura.sources.arrays import as_rows
+from mixtura.sources.arrays import as_rows, unmasked
 from mixtura.sources.opening import ELSEWHERE
 from mixtura.sources.tables import as_frame, to_rows
 
@@ -54,6 +54,7 @@ def _checked_by_scikit_learn(estimator: Any, X: Any, weight: ArrayLike | None, n
     """scikit-learn checks names, width and kind; the source checks the numbers, and names column and row."""
     if _has_times(X):
         _refuse_words(X)
+    X = unmasked(X)
     try:
         rows = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False, ensure_min_samples=2 if reset else 1)
     except (ValueError, OverflowError, np.exceptions.DTypePromotionError):

@@ -132,7 +132,9 @@ def family_of(name: str | Family, n_factors: int | None = None) -> Family:
             raise ParameterError(f"two numbers of factors: got {name!r} and n_factors={checking.short(n_factors)}, expected one; try n_factors=None")
         return WITH_FACTORS[kind](int(number))
     if n_factors is not None:
-        raise ParameterError(f"family {checking.short(name)} has no factors: got n_factors={checking.short(n_factors)}, expected None; try covariance_type='factor'")
+        raise ParameterError(
+            f"family {checking.short(name)} has no factors: got n_factors={checking.short(n_factors)}, expected None; try covariance_type='factor'"
+        )
     if isinstance(name, Family):
         return name
     if not isinstance(name, str) or name not in FAMILIES:

@@ -74,9 +74,7 @@ def rule_of(
         options["tol"] = tol
     if learning_rate is not None:
         if name not in PACED:
-            raise ParameterError(
-                f"rule {name!r} has no learning rate: got {short(learning_rate)}, expected None; try rule 'gradient' or 'natural'"
-            )
+            raise ParameterError(f"rule {name!r} has no learning rate: got {short(learning_rate)}, expected None; try rule 'gradient' or 'natural'")
         options["learning_rate"] = learning_rate
     return RULES[name](**options)
 

@@ -43,7 +43,9 @@ class ArraySource(Source):
         self.X = X if isinstance(X, LazyRows) else as_rows(X)
         D = self.X.shape[1]
         self.named = columns is not None
-        self.columns = tuple(columns) if columns is not None else tuple(f"x{j}" for j in range(D))
+        self.columns = tuple(f"x{j}" for j in range(D)) if columns is None else tuple(columns)
+        if len(self.columns) != D:
+            raise ParameterError(f"the names do not fit the columns: got {len(self.columns)} names, expected {D}; try columns=None")
         self.dtype = self.X.dtype
         self.weights = None if weights is None else as_weights(weights, self.n_rows)
         self.n_jobs = n_threads(n_jobs)
@@ -167,14 +169,17 @@ def as_rows(X: ArrayLike) -> NDArray[Any]:
         raise DataError(f"the data are not numbers: got dtype {array.dtype} ({error}), expected float64 or float32; try X.astype(float)") from None
 
 
+def unmasked(X: Any) -> Any:
+    """X itself, or where it is an array with masked numbers, NaN in their place."""
+    if isinstance(X, np.ma.MaskedArray) and (mask := np.ma.getmaskarray(X)).any():
+        return np.where(mask, np.nan, _numbers("the data", X.data))
+    return X
+
+
 def _as_array(X: ArrayLike) -> NDArray[Any]:
-    """X as an array, with NaN where it is masked. Raises DataError where it is none."""
-    if isinstance(X, np.ma.MaskedArray):
-        mask = np.ma.getmaskarray(X)
-        if mask.any():
-            return np.where(mask, np.nan, _numbers("the data", X.data))
+    """X as an array. Raises DataError where it is none."""
     try:
-        return np.asarray(X)
+        return np.asarray(unmasked(X))
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"the data are not a table: got {short(X)} ({error}), expected rows of equally many numbers; try numpy.asarray") from None
 

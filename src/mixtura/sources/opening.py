@@ -61,6 +61,10 @@ def open(
     >>> source.n_rows, source.columns
     (3, ('x0', 'x1'))
     """
+    if columns is not None and (
+        isinstance(columns, str | bytes) or not isinstance(columns, Iterable) or not all(isinstance(one, str) for one in columns)
+    ):
+        raise ParameterError(f"columns are not names: got {short(columns)}, expected a list of names; try columns=['name'], or None for all")
     if isinstance(data, Source):
         if columns is not None or weight is not None:
             raise ParameterError("the rows are open already: got columns or weights besides a source, expected neither; try mixtura.open(data, ...)")
