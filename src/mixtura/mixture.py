@@ -7,6 +7,7 @@ It answers by itself; no estimator is needed. Fitting is elsewhere (`rules`, `fi
 
 from __future__ import annotations
 
+import numbers
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,20 +17,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mixtura import conditioning, markup, storage
+from mixtura import checking, conditioning, markup, storage
 from mixtura.blas import with_one_thread
 from mixtura.errors import DataError, ModelFileError, ParameterError
 from mixtura.factors import Factors, packed
 from mixtura.families import Family, family_of
 from mixtura.frame import Frame
-from mixtura.kernels import Analysers, Answers, AnyGaussians, Gaussians
+from mixtura.kernels import Analysers, Answers, AnyGaussians, Gaussians, countable
 from mixtura.moments import MATRIX, Array
 from mixtura.properties import cached_property
 from mixtura.randomness import generator_of
 from mixtura.sources import Asked, AskedAtOnce, Classified, Scored, Source
 from mixtura.sources import open as open_source
+from mixtura.sources.source import require_countable
 
-LARGEST = 1e150  # magnitude of means and deviations, whose squares and the inverses of these float64 holds
+LARGEST = 1e100  # of means, and of deviations either way: what a fit of rows within frame.LARGEST may come to, and room to spare
+ANSWERS = ("component", "probability", "log_density", "posterior")
 ROUNDING = 1e-6  # weights may miss a sum of 1 by this much before they are called wrong
 
 
@@ -86,6 +89,7 @@ class Mixture:
             raise ParameterError("a covariance is not symmetric: got unequal halves, expected Sigma = Sigma'; try (Sigma + Sigma.T) / 2")
         self._check_range()
         self._check_definite()
+        self._check_countable()
         if family.constraint is not None and not self._is_member():
             raise ParameterError(
                 f"the covariances are not of family {family.code}: got some that do not share what its components share, expected volume, shape and "
@@ -254,6 +258,8 @@ class Mixture:
         >>> next(mixture.records([[0.5], [-2.0]], "component", "log_density"))["component"]
         array([1, 0])
         """
+        for name in names:
+            checking.word("answer", name, ANSWERS, "component")
         source = self.source(X)
         return source.map(AskedAtOnce(self.gaussians if gaussians is None else gaussians, self.frame, source.dtype, names))
 
@@ -277,11 +283,13 @@ class Mixture:
         """sum_i w_i log p(x_i) in nats, and sum_i w_i: one pass, of which nothing is kept. `gaussians` as in `answers`."""
         source = self.source(X, sample_weight)
         total, weight, _ = self._summed(source, Scored(self.gaussians if gaussians is None else gaussians, self.frame, source.dtype))
+        require_countable(weight)
         return float(total), float(weight)
 
     @with_one_thread
     def ask(self, X: Any, name: str, gaussians: AnyGaussians | None = None) -> Any:
         """Each row's component, probability, log_density or posterior: an array, or a lazy collection where rows are on a cluster."""
+        checking.word("answer", name, ANSWERS, "component")
         source = self.source(X)
         return source.each(Asked(self.gaussians if gaussians is None else gaussians, self.frame, source.dtype, name))
 
@@ -313,8 +321,9 @@ class Mixture:
         >>> rows.shape, component.shape
         ((3, 1), (3,))
         """
-        if n < 1:
-            raise ParameterError(f"cannot sample {n} rows: expected n >= 1; try n=1")
+        if isinstance(n, numbers.Integral) and n < 1:
+            raise ParameterError(f"cannot sample {checking.short(n)} rows: expected n >= 1; try n=1")
+        checking.whole("n", n, 1)
         generator = generator_of(random_state)
         component = generator.choice(self.K, size=n, p=self.weights)
         covariances = np.broadcast_to(self.covariances, (self.K, *self.family.moment.shape(self.D)))
@@ -455,7 +464,7 @@ class Mixture:
         given = np.asarray(columns)
         usable = given.ndim == 1 and len(given) > 0 and given.dtype.kind in "iu"
         if not usable or given.min() < 0 or given.max() >= self.D or len(np.unique(given)) < len(given):
-            raise ParameterError(f"columns are not usable: got {columns!r}, expected different numbers from 0 to {self.D - 1}; try [0]")
+            raise ParameterError(f"columns are not usable: got {checking.short(columns)}, expected different numbers from 0 to {self.D - 1}; try [0]")
         return given.astype(np.intp)
 
     def _is_member(self) -> bool:
@@ -487,6 +496,19 @@ class Mixture:
         else:
             _ = self.whiteners
 
+    def _check_countable(self) -> None:
+        """Raises ParameterError where float64 cannot square what stands in the mixture, or the distance from it of a row far away."""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+            farthest, deviations = np.abs(self.means).max(), np.sqrt(self.variances)
+            usable = farthest < LARGEST and deviations.min() > 1 / LARGEST and deviations.max() < LARGEST
+            if usable and countable(self.gaussians, self.frame, np.dtype(float)):
+                return
+        raise ParameterError(
+            f"the mixture cannot be computed with in float64: got means to {farthest:.3g} and standard deviations from {deviations.min():.3g} to "
+            f"{deviations.max():.3g}, expected magnitudes to {LARGEST:.0e}, not below its inverse, and components that are no more than some "
+            "1e40 times as narrow as the whole; try other units"
+        )
+
     def _not_definite(self) -> ParameterError:
         return ParameterError(
             f"{self._first_singular()} is not positive definite: expected a covariance with positive eigenvalues; "
@@ -509,13 +531,7 @@ class Mixture:
 
 
 def _numbers(name: str, value: ArrayLike) -> Array:
-    try:
-        array = np.asarray(value)
-        if array.dtype.kind == "c":
-            raise TypeError
-        array = np.array(array, dtype=float)
-    except (TypeError, ValueError):
-        raise ParameterError(f"{name} are not numbers: got {value!r}, expected an array of floats; try numpy.asarray(..., float)") from None
+    array = checking.array(name, value, "an array of floats", "numpy.asarray(..., float)")
     if not np.isfinite(array).all():
         raise ParameterError(f"{name} are not finite: got NaN or infinity, expected numbers; try dropping the component")
     return array
@@ -523,7 +539,9 @@ def _numbers(name: str, value: ArrayLike) -> Array:
 
 def _check_shapes(family: Family, weights: Array, means: Array, covariances: Array) -> None:
     if weights.ndim != 1 or len(weights) == 0 or (weights < 0).any() or (weights > 2).any() or abs(weights.sum() - 1) > ROUNDING:
-        raise ParameterError(f"weights are not a distribution: got {weights!r}, expected K numbers >= 0 with sum 1; try weights / weights.sum()")
+        raise ParameterError(
+            f"weights are not a distribution: got {checking.short(weights)}, expected K numbers >= 0 with sum 1; try weights / weights.sum()"
+        )
     if means.ndim != 2 or len(means) != len(weights) or not means.shape[1]:
         raise ParameterError(f"means do not fit the weights: got shape {means.shape}, expected ({len(weights)}, D); try one row per component")
     expected = family.shape(*means.shape)

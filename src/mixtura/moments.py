@@ -101,7 +101,7 @@ class Moment(ABC):
     def draw(self, covariances: Array, component: NDArray[np.int64], D: int, generator: np.random.Generator) -> Array:
         """Rows about zero (n, D), each of the covariance (K, ...) of its component."""
         rows = generator.standard_normal((len(component), D))
-        for k, factor in enumerate(np.linalg.cholesky(self.matrices(covariances, D))):
+        for k, factor in enumerate(_roots(self.matrices(covariances, D))):
             mine = component == k
             rows[mine] = rows[mine] @ factor.T
         return rows
@@ -337,6 +337,15 @@ def _reciprocal_root(variances: Array) -> Array:
         raise np.linalg.LinAlgError("a variance is not positive")
     result: Array = 1 / np.sqrt(variances)
     return result
+
+
+def _roots(matrices: Array) -> Array:
+    """R with R R' = the matrices (K, D, D): Cholesky's, or where rounding leaves them no more than semidefinite, by their eigenvalues."""
+    try:
+        return np.asarray(np.linalg.cholesky(matrices))
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(matrices)
+        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])
 
 
 def _exponentiate_diagonal(coordinates: Array) -> Array:

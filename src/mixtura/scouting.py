@@ -93,7 +93,7 @@ class Scout:
             return np.vstack([self.plus_plus(K, 1, generator) for _ in range(draws)])
         labels = self._nearest(self.standardised[self.seeds(K, draws, generator)])
         weighted = one_hot(labels, K) * self.weights
-        centres = weighted @ self.standardised / weighted.sum(axis=2)[..., None]
+        centres = weighted @ self.standardised / np.maximum(weighted.sum(axis=2), sys.float_info.min)[..., None]
         moved = self._nearest(centres)
         whole = (one_hot(moved, K).max(axis=2) > 0).all(axis=1, keepdims=True)
         return np.where(whole, moved, labels)  # where a centre would be left without rows, the seeds' own parts

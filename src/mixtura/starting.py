@@ -6,6 +6,7 @@ tree, whose cuts serve every K. Everything random comes from one generator.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura.blas import with_one_thread
+from mixtura.checking import MOST, short, word
 from mixtura.errors import DataError, ParameterError
 from mixtura.exchange import improve, promise
 from mixtura.families import Family, family_of
@@ -151,9 +153,14 @@ def _seeded(scout: Scout, K: int, family: Family, regularisation: Regularisation
 
 def _k_means(scout: Scout, K: int, family: Family, regularisation: Regularisation, generator: np.random.Generator) -> Mixture:
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
     seed = int(generator.integers(2**31))
-    labels = KMeans(K, n_init=1, random_state=seed).fit(scout.rows, sample_weight=scout.weights).labels_
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # of rows so near each other that some parts stay empty: `check_distinct` has counted them
+        labels = KMeans(K, n_init=1, random_state=seed).fit(scout.rows, sample_weight=scout.weights).labels_
     return partition(scout, labels, K, family, regularisation)
 
 
@@ -175,15 +182,14 @@ STARTS: dict[str, Start] = {
 
 def start_of(name: str) -> Start:
     """The way to start that `init_params` names. Raises ParameterError for an unknown name."""
-    if name not in STARTS:
-        raise ParameterError(f"unknown init_params: got {name!r}, expected one of {', '.join(map(repr, STARTS))}; try 'auto'")
+    word("init_params", name, STARTS, "auto")
     return STARTS[name]
 
 
 def check_components(source: Source, n_components: int) -> None:
     """Raises ParameterError unless n_components >= 1, DataError where there are fewer rows than components."""
-    if isinstance(n_components, bool) or not isinstance(n_components, int | np.integer) or n_components < 1:
-        raise ParameterError(f"n_components is not usable: got {n_components!r}, expected an integer >= 1; try 1")
+    if isinstance(n_components, bool) or not isinstance(n_components, int | np.integer) or not 1 <= n_components <= MOST:
+        raise ParameterError(f"n_components is not usable: got {short(n_components)}, expected an integer >= 1; try 1")
     if source.profile.rows < n_components:
         raise DataError(
             f"too few rows: got {source.profile.rows} rows for {n_components} components, expected at least as many rows as components; "

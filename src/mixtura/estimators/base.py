@@ -437,9 +437,9 @@ def _generator(random_state: Any) -> np.random.Generator:
         return random_state
     try:
         state = check_random_state(random_state)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ParameterError(
-            f"random_state is not usable: got {random_state!r}, expected None, an integer from 0 to 2**32 - 1, a RandomState or a Generator; try 0"
+            f"random_state is not usable: got {checking.short(random_state)}, expected None, an integer from 0 to 2**32 - 1, a RandomState or a Generator; try 0"
         ) from None
     return np.random.default_rng(state.randint(2**32, size=4, dtype=np.uint32))
 

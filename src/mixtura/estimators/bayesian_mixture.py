@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mixtura.checking import short
 from mixtura.errors import ParameterError
 from mixtura.estimators.base import MixtureEstimator
 from mixtura.estimators.given import Given
@@ -188,7 +189,7 @@ class BayesianGaussianMixture(MixtureEstimator):
         kind = self.weight_concentration_prior_type
         if not isinstance(self._posterior.proportions, PROPORTIONS[kind]):
             raise ParameterError(
-                f"warm_start cannot go on from the last fit: got weight_concentration_prior_type={kind!r}, expected that of the last fit; "
+                f"warm_start cannot go on from the last fit: got weight_concentration_prior_type={short(kind)}, expected that of the last fit; "
                 "try warm_start=False"
             )
         return self._posterior

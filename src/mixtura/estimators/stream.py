@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.checking import short
 from mixtura.errors import ModelFileError, ParameterError
 from mixtura.families import Family
 from mixtura.forms import exactly, fields, listed, number, short, text, whole
@@ -99,4 +100,4 @@ def online_rule(rule: str | Rule, regularisation: Regularisation | None = None, 
         return rule
     if rule in ("em", "online"):
         return Online(regularisation=regularisation or Floor(), fixed=fixed)
-    raise ParameterError(f"partial_fit cannot go by this rule: got {rule!r}, expected 'em', 'online' or an Online; try rule='online'")
+    raise ParameterError(f"partial_fit cannot go by this rule: got {short(rule)}, expected 'em', 'online' or an Online; try rule='online'")

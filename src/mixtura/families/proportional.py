@@ -24,14 +24,14 @@ class Proportional(Constraint):
 
     def maximise(self, scatter: Array, counts: Array, previous: Array | None) -> Array:
         """Turn by turn, from the volumes of `previous` or from equal ones."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             volumes = np.ones_like(counts) if previous is None else geometric_means(previous, counts)
         K, D = counts.shape[-1], scatter.shape[-1]
         shared = np.empty(counts.shape[:-1] + scatter.shape[counts.ndim :])
         volumes = np.array(np.broadcast_to(volumes, counts.shape))
         flat = scatter.reshape(-1, *scatter.shape[counts.ndim - 1 :])
         _turns(np.ascontiguousarray(flat), counts.reshape(-1, K), volumes.reshape(-1, K), shared.reshape(-1, *(D,) * (flat.ndim - 2)))
-        with np.errstate(invalid="ignore"):  # a scatter of zeros, or of no numbers, has NaN for volume
+        with np.errstate(invalid="ignore", over="ignore"):  # a scatter of zeros, or of no numbers, has NaN for volume
             return np.asarray(volumes.reshape(counts.shape + (1,) * (flat.ndim - 2)) * np.expand_dims(shared, counts.ndim - 1))
 
 

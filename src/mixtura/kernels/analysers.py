@@ -13,7 +13,7 @@ from mixtura.kernels import projected
 from mixtura.kernels.expanded import TILE
 from mixtura.kernels.forms import Gaussians, Plan
 from mixtura.kernels.panel import HIDDEN
-from mixtura.kernels.passes import HALF_LOG_TWO_PI, SCRATCH, Form, Pass, whole_tiles
+from mixtura.kernels.passes import HALF_LOG_TWO_PI, SCRATCH, Form, Pass, whole_tiles, working
 from mixtura.moments import Array, Moment
 from mixtura.statistics import Statistics
 
@@ -39,6 +39,12 @@ class Analysers(NamedTuple):
         covariances = self.moment.rescale(self.covariances, 1 / frame.scale)
         return Analysers(self.log_weights, (self.means - frame.centre) / frame.scale, covariances, self.moment)
 
+    def farthest(self, limit: float) -> float:
+        """A bound of the distance, in noises, between a mean and a row whose columns lie within the limit; what factors explain makes it no larger."""
+        D, inverse = self.means.shape[1], 1 / np.sqrt(self.covariances[..., -1])
+        loadings = np.abs(self.covariances[..., :-1] * inverse[..., None])
+        return float(inverse.max() * (np.sqrt(D) * limit + np.linalg.norm(self.means, axis=1).max()) + D * loadings.max(initial=0.0) ** 2)
+
     @property
     def constants(self) -> Array:
         """log pi_k - D/2 log 2 pi - log|Sigma_k| / 2."""
@@ -49,7 +55,8 @@ class FactorPlan(Pass):
     """The passes over rows at a mixture of factor analysers."""
 
     def __init__(self, analysers: Analysers, frame: Frame, dtype: Any, sums: tuple[Moment, bool] | None):
-        super().__init__(len(analysers.means), frame, dtype, sums)
+        kind, frame = working(analysers, frame, dtype)
+        super().__init__(len(analysers.means), frame, kind, sums)
         self.local = analysers.standardised(frame)
         self.D, self.q = int(self.local.means.shape[1]), self.local.moment.q
         self.beta = projections(self.local.covariances)

@@ -219,7 +219,7 @@ def _counts(n_components: int | Iterable[int]) -> list[int]:
         or counts[-1] - counts[0] >= len(counts)
     ):
         raise ParameterError(
-            f"n_components is not usable: got {n_components!r}, expected an integer >= 1 or successive ones, which are tested "
+            f"n_components is not usable: got {checking.short(n_components)}, expected an integer >= 1 or successive ones, which are tested "
             "in turn; try range(1, 10)"
         )
     return [int(K) for K in counts]

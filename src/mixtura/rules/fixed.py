@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.checking import short
 from mixtura.errors import ParameterError
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
@@ -43,7 +44,7 @@ class Fixed(NamedTuple):
             return value or cls()
         if not isinstance(value, Mapping) or not set(value) <= set(cls._fields):
             raise ParameterError(
-                f"fixed is not usable: got {value!r}, expected masks by the names weights, means, covariances; "
+                f"fixed is not usable: got {short(value)}, expected masks by the names weights, means, covariances; "
                 "try {'means': [True, False]} for two components"
             )
         return cls(**{name: _mask(name, mask) for name, mask in value.items()})
@@ -98,5 +99,5 @@ Masks = Fixed | Mapping[str, Sequence[bool]] | None  # how a caller may write it
 def _mask(name: str, value: Any) -> Mask:
     array = np.asarray(value)
     if array.dtype != bool or array.ndim != 1:
-        raise ParameterError(f"fixed[{name!r}] is not usable: got {value!r}, expected True or False for each component; try [True, False]")
+        raise ParameterError(f"fixed[{name!r}] is not usable: got {short(value)}, expected True or False for each component; try [True, False]")
     return tuple(bool(flag) for flag in array)

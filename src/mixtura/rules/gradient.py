@@ -67,8 +67,7 @@ class GradientAscent(Rule):
     fixed: Masks = None
 
     def __post_init__(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            raise ParameterError(f"unknown optimizer: got {self.optimizer!r}, expected one of {', '.join(map(repr, OPTIMIZERS))}; try 'adam'")
+        checking.word("optimizer", self.optimizer, OPTIMIZERS, "adam")
         if self.learning_rate is not None and not callable(self.learning_rate):
             checking.number("learning_rate", self.learning_rate, "a number > 0, a Schedule or None", lambda rate: 0 < rate < np.inf, 0.1)
         for name in ("batch_rows", "passes"):

@@ -151,11 +151,7 @@ class Variational(Rule):
     begun: Beliefs | None = None
 
     def __post_init__(self) -> None:
-        kind = self.weight_concentration_prior_type
-        if not isinstance(kind, str) or kind not in PROPORTIONS:
-            raise ParameterError(
-                f"unknown weight_concentration_prior_type: got {kind!r}, expected one of {', '.join(map(repr, PROPORTIONS))}; try 'dirichlet_process'"
-            )
+        checking.word("weight_concentration_prior_type", self.weight_concentration_prior_type, PROPORTIONS, "dirichlet_process")
         for name in ("weight_concentration_prior", "mean_precision_prior", "degrees_of_freedom_prior"):
             if getattr(self, name) is not None:
                 checking.number(name, getattr(self, name), "a number > 0 or None", lambda value: 0 < value < np.inf, None)
@@ -298,10 +294,7 @@ def _given(value: float | None, otherwise: float) -> float:
 
 
 def _array(name: str, value: Any, shape: tuple[int, ...]) -> Array:
-    try:
-        array = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise ParameterError(f"{name} is not numbers: got {value!r}, expected an array of floats of shape {shape}; try None") from None
+    array = checking.array(name, value, f"an array of floats of shape {shape}", "None")
     if array.shape != shape:
         raise ParameterError(f"{name} does not fit: got shape {array.shape}, expected {shape}; try None for that of the rows")
     if not np.isfinite(array).all():

@@ -163,18 +163,17 @@ def _offering(kept: checkpoints.Unkept, n: float, on_progress: Callable[[Progres
 
 
 def _check_options(criterion: str, folds: int, subsample: int | None) -> None:
-    if criterion not in CRITERIA:
-        raise ParameterError(f"unknown criterion: got {criterion!r}, expected one of {', '.join(map(repr, CRITERIA))}; try 'bic'")
+    checking.word("criterion", criterion, CRITERIA, "bic")
     checking.whole("folds", folds, 2, remedy=5)
     if subsample is not None:
         checking.whole("subsample", subsample, 2, remedy=SUBSAMPLE)
 
 
 def _counts(n_components: int | Iterable[int]) -> list[int]:
-    counts = [n_components] if isinstance(n_components, int | np.integer) else sorted(set(n_components))
-    if not counts or any(isinstance(K, bool) or not isinstance(K, int | np.integer) or K < 1 for K in counts):
-        raise ParameterError(f"n_components is not usable: got {n_components!r}, expected integers >= 1; try range(1, 10)")
-    return [int(K) for K in counts]
+    counts = list(n_components) if isinstance(n_components, Iterable) and not isinstance(n_components, str | bytes) else [n_components]
+    if not counts or any(isinstance(K, bool) or not isinstance(K, int | np.integer) or not 1 <= K <= checking.MOST for K in counts):
+        raise ParameterError(f"n_components is not usable: got {checking.short(n_components)}, expected integers >= 1; try range(1, 10)")
+    return sorted({int(K) for K in counts})
 
 
 def _families(families: str | Family | Sequence[str | Family], D: int) -> list[Family]:
@@ -183,7 +182,7 @@ def _families(families: str | Family | Sequence[str | Family], D: int) -> list[F
         families = "all" if D <= WIDE else "usual"
     if isinstance(families, str) and families in GROUPS:
         return list(GROUPS[families]) if D > 1 else [family for family in ALL if family.moment is NORM]
-    names = [families] if isinstance(families, str | Family) else families
+    names = [families] if isinstance(families, str | Family) or not isinstance(families, Iterable) else families
     chosen = in_order(family_of(name) for name in names)
     if not chosen:
         raise ParameterError("no family to choose from: got an empty sequence, expected names of families; try 'auto'")

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mixtura.errors import DataError
+from mixtura.checking import short
+from mixtura.errors import DataError, ParameterError
 from mixtura.sources.digests import digest
 from mixtura.sources.lazy import LazyRows
 from mixtura.sources.processors import asked, in_words, n_threads
@@ -42,7 +43,9 @@ class ArraySource(Source):
         self.X = X if isinstance(X, LazyRows) else as_rows(X)
         D = self.X.shape[1]
         self.named = columns is not None
-        self.columns = tuple(columns) if columns is not None else tuple(f"x{j}" for j in range(D))
+        self.columns = tuple(f"x{j}" for j in range(D)) if columns is None else tuple(columns)
+        if len(self.columns) != D:
+            raise ParameterError(f"the names do not fit the columns: got {len(self.columns)} names, expected {D}; try columns=None")
         self.dtype = self.X.dtype
         self.weights = None if weights is None else as_weights(weights, self.n_rows)
         self.n_jobs = asked(n_jobs)
@@ -133,7 +136,7 @@ def most_rows(D: int) -> int:
 
 def as_rows(X: ArrayLike) -> NDArray[Any]:
     """An array (N, D) of float64 or float32, itself where it is one. Raises DataError for anything else."""
-    array = np.asarray(X)
+    array = _as_array(X)
     if array.ndim == 1 and array.dtype.kind in "fiub":
         raise DataError(f"the data have one dimension: got shape {array.shape}, expected (rows, columns); try X[:, None] for one column")
     if array.ndim != 2 or array.shape[0] == 0 or array.shape[1] == 0:
@@ -141,14 +144,41 @@ def as_rows(X: ArrayLike) -> NDArray[Any]:
     if array.dtype in (np.float64, np.float32) and array.dtype.isnative:
         return array
     try:
-        return array.astype(np.float64, casting="unsafe" if array.dtype.kind in "iubfO" else "same_kind")
-    except (TypeError, ValueError) as error:
+        with np.errstate(over="ignore"):  # a number of another dtype that float64 does not hold is infinite, and refused as that
+            return array.astype(np.float64, casting="unsafe" if array.dtype.kind in "iubfO" else "same_kind")
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"the data are not numbers: got dtype {array.dtype} ({error}), expected float64 or float32; try X.astype(float)") from None
+
+
+def unmasked(X: Any) -> Any:
+    """X itself, or where it is an array with masked numbers, NaN in their place."""
+    if isinstance(X, np.ma.MaskedArray) and (mask := np.ma.getmaskarray(X)).any():
+        return np.where(mask, np.nan, _numbers("the data", X.data))
+    return X
+
+
+def _as_array(X: ArrayLike) -> NDArray[Any]:
+    """X as an array. Raises DataError where it is none."""
+    try:
+        return np.asarray(unmasked(X))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"the data are not a table: got {short(X)} ({error}), expected rows of equally many numbers; try numpy.asarray") from None
+
+
+def _numbers(what: str, value: Any) -> NDArray[np.float64]:
+    """The value as float64. Raises DataError where it is not numbers."""
+    try:
+        with np.errstate(over="ignore"):
+            return np.array(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(
+            f"{what} are not numbers: got {short(value)} ({error}), expected numbers that float64 holds; try numpy.asarray(..., float)"
+        ) from None
 
 
 def as_weights(weights: ArrayLike, n_rows: int) -> NDArray[np.float64]:
     """Weights (N,) of rows. Raises DataError for anything but finite numbers >= 0, not all zero."""
-    array = np.array(weights, dtype=np.float64)
+    array = _numbers("weights", weights)
     if array.ndim == 0:
         array = np.full(n_rows, float(array))
     if array.shape != (n_rows,):

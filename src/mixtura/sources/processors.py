@@ -13,6 +13,7 @@ from multiprocessing import parent_process
 
 import numpy as np
 
+from mixtura.checking import short
 from mixtura.errors import ParameterError
 
 LIMITS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")  # of the environment, which joblib sets in its workers, and others one of
@@ -22,7 +23,7 @@ ALSO = "LOKY_MAX_CPU_COUNT"  # a limit that joblib itself heeds
 def asked(n_jobs: int | None) -> int | None:
     """The `n_jobs` itself. Raises ParameterError where it is not a number of threads."""
     if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, int | np.integer) or n_jobs == 0):
-        raise ParameterError(f"n_jobs is not a number of threads: got {n_jobs!r}, expected a positive or negative integer or None; try None")
+        raise ParameterError(f"n_jobs is not a number of threads: got {short(n_jobs)}, expected a positive or negative integer or None; try None")
     return n_jobs
 
 

@@ -160,11 +160,12 @@ class Source(ABC):
         profile = self.reduce(Profiled())
         if profile.rows == 0:
             raise DataError("no rows to fit: got 0 rows of positive weight, expected at least 1; try other data or weights")
+        require_countable(profile.weight)
         # the overflow of squares is found before NaN is looked for, so that 1e300 is not called missing
         if not np.isfinite(profile.minimum + profile.maximum).all():
             self.refuse_not_finite()
         deviation = profile.deviation
-        for j in np.flatnonzero(~((deviation < LARGEST) & (deviation > 1 / LARGEST) & (np.abs(profile.mean) < LARGEST))):
+        for j in np.flatnonzero(~((deviation < LARGEST) & (deviation > 1 / LARGEST) & (np.maximum(-profile.minimum, profile.maximum) < LARGEST))):
             raise DataError(
                 f"column {self.columns[j]!r} cannot be squared in float64: got values from {profile.minimum[j]:.3g} to {profile.maximum[j]:.3g}, "
                 f"expected magnitudes between {1 / LARGEST:.0e} and {LARGEST:.0e}; try other units for this column"
@@ -206,6 +207,15 @@ class Source(ABC):
     def checked(self) -> Callable[[Block], Block]:
         """The block itself, once its rows are seen to be finite; raises DataError naming column and place of the first value that is not."""
         return partial(require_finite, columns=self.columns, place=self.place)
+
+
+def require_countable(weight: float) -> None:
+    """Raises DataError where a sum of weights is not one that sums weighted by them stay within float64 for."""
+    if not 1 / LARGEST < weight < LARGEST:
+        raise DataError(
+            f"the weights cannot be counted in float64: got a sum of {weight:.3g}, expected one between {1 / LARGEST:.0e} and {LARGEST:.0e}; "
+            "try weights / weights.mean()"
+        )
 
 
 def _nothing(block: Block) -> NDArray[Any]:

@@ -137,7 +137,7 @@ class _Asking(_Weighing):
     def _answers(self, block: Block) -> Answers:
         """Those for the rows of the block."""
         names = self._names
-        room = Answers.room(len(block.rows), self.K, self.kind, "component" in names, self._dense, "posterior" in names)
+        room = Answers.room(len(block.rows), self.K, self.plan.dtype, "component" in names, self._dense, "posterior" in names)
         self.plan.answers(block.rows, room)
         return room
 
@@ -188,8 +188,16 @@ class AskedAtOnce(_Asking):
         answers = self._answers(block)
         records = np.empty(len(block.rows), self.dtype)
         for name in self.names:
-            records[name] = getattr(answers, name)
+            records[name] = _within(getattr(answers, name), records.dtype[name].base)
         return records
+
+
+def _within(values: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:
+    """The values, those beyond the largest number of this kind as that number."""
+    if values.dtype == kind or kind.kind != "f":
+        return values
+    most = float(np.finfo(kind).max)
+    return values.clip(-most, most)
 
 
 @dataclass(frozen=True, eq=False)
