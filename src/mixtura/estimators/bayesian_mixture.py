@@ -44,7 +44,8 @@ class BayesianGaussianMixture(MixtureEstimator):
     - `elbo_` is the ELBO itself, all constants included, so that it compares models; `lower_bound_` and `lower_bounds_` are less constants, in
       the way of scikit-learn.
     - `bic` and `aic` are those of `mixture_`, the point estimate that `weights_`, `means_` and `covariances_` show.
-    - `n_jobs=None` takes every processor. The number of threads changes no bit of the result.
+    - `n_jobs=None` takes every processor, or this process's share of them inside joblib's, Dask's and other workers; a number is obeyed. The
+      number of threads changes no bit of the result.
     - Learnt attributes cannot be assigned to. Rows of float32 are computed in float32, with sums in float64.
 
     `predict`, `predict_proba` and `score_samples` weigh rows with the posterior's expected natural parameters. Of `n_init` runs the one of

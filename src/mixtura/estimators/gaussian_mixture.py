@@ -59,7 +59,8 @@ class GaussianMixture(MixtureEstimator):
       "lbfgs", or a Rule, which brings its own regularisation. `fixed` keeps chosen weights, means and covariances at their `weights_init`,
       `means_init` and `precisions_init` (see rules.Fixed).
     - `partial_fit` learns from a stream; `save` and `load` keep it, in files that execute nothing.
-    - `n_jobs=None` takes every processor. The number of threads changes no bit of the result.
+    - `n_jobs=None` takes every processor, or this process's share of them inside joblib's, Dask's and other workers; a number is obeyed. The
+      number of threads changes no bit of the result.
     - `lower_bound_` is the log-likelihood of the mixture that was kept, and `lower_bounds_[i]` that after step i + 1; scikit-learn
       reports the mixture before each step.
     - Learnt attributes cannot be assigned to; they are views of `mixture_`, in float64 whatever the rows are. Rows of float32 are

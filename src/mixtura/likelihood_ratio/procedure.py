@@ -98,9 +98,9 @@ def likelihood_ratio_test(
     as far as the family is one to which they change nothing. Rows are taken as float64.
 
     `random_state` is anything that numpy.random.default_rng takes. Each replicate has a seed of its own, which depends on it, K and the number of
-    the replicate: the bits are the same for any `n_jobs` (processes; None is one a processor), and a test alone gives the same as in a sequence.
-    `on_progress` is called with a BootstrapProgress after each replicate. `progress` shows the same: a bar for each test on a terminal (stderr) and
-    in a notebook, plain lines elsewhere. An interrupt (KeyboardInterrupt) gives back what is done, with one
+    the replicate: the bits are the same for any `n_jobs` (processes; None is one for each processor of this process's share), and a test alone
+    gives the same as in a sequence. `on_progress` is called with a BootstrapProgress after each replicate. `progress` shows the same: a bar for
+    each test on a terminal (stderr) and in a notebook, plain lines elsewhere. An interrupt (KeyboardInterrupt) gives back what is done, with one
     InterruptionWarning, and p-values of the replicates that are done, which are valid ones; where none is done, it is raised.
 
     There is no sample_weight: a weight says how often a row counts, and replicates have rows that count once.
