@@ -121,9 +121,10 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
-    """Counts them; each of several processes leaves out the same ones, and one tells."""
-    for config in {item.config for item in items}:
-        config.stash[LEFT_OUT] = config.stash.get(LEFT_OUT, 0) + len(items)
+    """Counts those that the quick run leaves out; each of several processes leaves out the same ones, and one tells."""
+    for item in items:
+        if item.config.option.markexpr == QUICK and (item.get_closest_marker("long") or item.get_closest_marker("crossed")):
+            item.config.stash[LEFT_OUT] = item.config.stash.get(LEFT_OUT, 0) + 1
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -148,7 +149,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for line in sorted({f"all of {report.nodeid} skipped: {reason}" for report, reason in skipped if isinstance(report, pytest.CollectReport)}):
         say(line)
     if left_out := config.stash.get(LEFT_OUT, 0):
-        say(f"{left_out} tests left out that take long or are more of a cross; `pytest -m ''` runs all")
+        say(f"{left_out} tests left out, which take long or are more of a cross: `pytest -m ''` runs all")
     seconds = Counter[str]()
     for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
         if isinstance(report, pytest.TestReport):

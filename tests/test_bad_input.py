@@ -187,6 +187,7 @@ main()
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="needs a limit on file size")
 @pytest.mark.parametrize(
     ("limit", "words", "named"),

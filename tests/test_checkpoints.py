@@ -118,6 +118,7 @@ CASES: dict[str, Callable[..., Any]] = {
     "selection": selection,
     "selection in memory": functools.partial(selection, array),
 }
+LONG = ("factors", "selection", "selection in memory")
 
 
 def _factors(**kept: Any) -> Any:
@@ -165,7 +166,7 @@ def counting(source: Any) -> list[Any]:
 # what is kept
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [pytest.param(case, marks=[pytest.mark.long] * (case in LONG)) for case in CASES])
 def test_a_fit_that_is_kept_has_the_same_bits_and_so_has_one_that_is_called_again(tmp_path: Path, case: str) -> None:
     log = tmp_path / "ck" / "sweeps.log"
     assert same(ran(case, checkpoint=tmp_path / "ck"), undisturbed(case))
@@ -175,7 +176,7 @@ def test_a_fit_that_is_kept_has_the_same_bits_and_so_has_one_that_is_called_agai
     assert log.stat().st_size == size  # nothing was found that was not known
 
 
-@pytest.mark.parametrize("case", ["em", "lbfgs", "online", "selection"])
+@pytest.mark.parametrize("case", ["em", "lbfgs", "online", pytest.param("selection", marks=pytest.mark.long)])
 @pytest.mark.parametrize("records", [1, 7])
 def test_a_killed_fit_goes_on_with_the_same_bits(tmp_path: Path, case: str, records: int) -> None:
     process = in_process(case, str(tmp_path / "ck"), str(records))
@@ -186,6 +187,7 @@ def test_a_killed_fit_goes_on_with_the_same_bits(tmp_path: Path, case: str, reco
     assert same(ran(case, checkpoint=tmp_path / "ck"), undisturbed(case))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", ["squarem", "restarts"])
 def test_a_fit_killed_at_a_random_moment_goes_on_with_the_same_bits(tmp_path: Path, case: str) -> None:
     log, delay = tmp_path / "ck" / "sweeps.log", random.Random(case).uniform(0, 0.1)
@@ -199,6 +201,7 @@ def test_a_fit_killed_at_a_random_moment_goes_on_with_the_same_bits(tmp_path: Pa
     assert same(ran(case, checkpoint=tmp_path / "ck"), undisturbed(case))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", ["em", "adam in batches", "lbfgs", "online", "variational", "restarts", "selection"])
 def test_a_log_cut_off_anywhere_is_gone_on_from(tmp_path: Path, case: str) -> None:
     ran(case, checkpoint=tmp_path / "whole")
@@ -504,6 +507,7 @@ def fit_in_shell(folder: str | Path, *more: str, data: str | None = None) -> lis
     return ["fit", data or str(file()), "--components", "2:3", "--family", "diag", "--subsample", "30000", "--output", str(folder), "--quiet", *more]
 
 
+@pytest.mark.long
 def test_the_command_resumes_with_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mixtura.cli import app
 
@@ -640,6 +644,7 @@ def test_an_interrupt_ends_a_pass_that_would_take_for_ever_and_all_threads(tmp_p
     assert told["working"] == []
 
 
+@pytest.mark.long
 def test_an_interrupted_command_writes_its_model_and_resumes(tmp_path: Path) -> None:
     from mixtura.cli import app
 

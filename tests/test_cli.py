@@ -227,6 +227,7 @@ def test_the_module_is_the_command():
     assert told.stdout == f"mixtura {mixtura.__version__}\n"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
 def test_a_terminal_sees_bars(tmp_path):
     leader, follower = os.openpty()
@@ -358,6 +359,7 @@ def test_malformed_subsamples_are_refused(text):
         options.subsample(text)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 @pytest.mark.parametrize("command", ["fit", "select"])
 def test_an_interrupt_writes_what_is_done(tmp_path, command):

@@ -31,6 +31,8 @@ from mixtura.families import factor as factor_family
 from mixtura.sources.dask import DaskSource
 from mixtura.sources.tasks import Swept
 
+pytestmark = pytest.mark.long
+
 N, NAMES = 5_000, ["a", "b", "c"]
 SAME = 1e-9  # relative: sums are added in another order
 # rows of each partition; blocks are those of a partition, so that each of these is another sum
@@ -83,6 +85,7 @@ def compare(one: mixtura.Mixture, other: mixtura.Mixture) -> None:
 # equality
 
 
+@pytest.mark.quick
 @pytest.mark.usefixtures("client")
 def test_a_sweep_is_that_of_the_array(family: Family, rows: np.ndarray, weights: np.ndarray) -> None:
     mixture = some_mixture(family, 3, 3, centre=3.0)
@@ -105,6 +108,7 @@ def test_a_fit_is_that_of_the_array_however_rows_are_cut(cut: str, rows: np.ndar
         assert source.n_rows == N
 
 
+@pytest.mark.quick
 @pytest.mark.usefixtures("client")
 def test_chunks_of_columns_are_joined(rows: np.ndarray, mixture: mixtura.Mixture) -> None:
     here = mixtura.sweep(mixture, rows)
@@ -112,6 +116,7 @@ def test_chunks_of_columns_are_joined(rows: np.ndarray, mixture: mixtura.Mixture
         assert mixtura.sweep(mixture, da.from_array(rows, chunks=chunks)).log_likelihood == pytest.approx(here.log_likelihood, rel=SAME)
 
 
+@pytest.mark.quick
 @pytest.mark.usefixtures("client")
 @pytest.mark.parametrize("kind", ["float32", "int16", ">f8", "bool"])
 def test_only_float32_stays(kind: str, rows: np.ndarray) -> None:
@@ -219,7 +224,6 @@ def test_factors_bayes_and_other_rules(rows: np.ndarray) -> None:
         assert np.asarray(model.predict(array(rows))).shape == (N,)
 
 
-@pytest.mark.long
 @pytest.mark.usefixtures("client")
 def test_folds_and_selection(rows: np.ndarray) -> None:
     source = mixtura.open(array(rows, "uneven"))
@@ -300,7 +304,6 @@ except mixtura.errors.MissingLibraryError as error:
     assert "got no distributed" in done.stdout and "pip install 'mixtura[dask]'" in done.stdout
 
 
-@pytest.mark.long
 def test_without_a_client_one_is_started_on_this_machine(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text("""
@@ -377,6 +380,7 @@ def lying(rows: np.ndarray) -> da.Array:
     return array(rows).map_blocks(shorten, meta=np.empty((0, 0)))
 
 
+@pytest.mark.quick
 @pytest.mark.usefixtures("client")
 @pytest.mark.parametrize("case", REFUSED)
 def test_refuses(case: str, rows: np.ndarray) -> None:
@@ -456,7 +460,6 @@ def test_an_interrupt_ends_what_is_under_way(client: Client, tmp_path: Path, row
     assert len(list(tmp_path.iterdir())) < len(source.reduce(lambda block: [block.start]))
 
 
-@pytest.mark.long
 def test_a_cluster_that_is_gone_is_told_in_one_error(client: Client, rows: np.ndarray, mixture: mixtura.Mixture) -> None:
     with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
         cluster = LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=":0")

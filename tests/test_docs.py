@@ -30,20 +30,19 @@ import mixtura
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-LONG = {  # pages that are not in the quick run
-    "docs/command.md",
-    "docs/examples/adaptation.md",
-    "docs/examples/anomaly-detection.md",
-    "docs/examples/ten-million-rows.md",
-    "docs/larger-than-memory.md",
-    "docs/on-a-dask-cluster.md",
-    "docs/on-spark.md",
-    "docs/testing-components.md",
-}
 WIDE = 88  # characters of a line of the command's tables: a page, and no room for steps, which rounding may change
 INSTALL = re.compile(r"^pip install \S+ && (?=mixtura)")
 FENCE = re.compile(r"^```(python|sh)\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r"!\[[^\]]+\]\(\.\./pictures/([^)]+)\)")  # of a page in a subfolder, which draws it itself
+WITH_CODE = [path for path in PAGES if FENCE.search(path.read_text())]
+SHORT = {  # pages of a second or two, which are in the quick run
+    "README.md",
+    "docs/choosing-a-rule.md",
+    "docs/coming-from-mclust.md",
+    "docs/coming-from-scikit-learn.md",
+    "docs/many-columns.md",
+    "docs/textbook-loop.md",
+}
 PACKAGE = Path(mixtura.__file__).parent
 WITH_EXAMPLES = [  # modules, by name
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
@@ -103,7 +102,7 @@ def _shell(code: str) -> str:
     return re.sub(r" +$", "", done.stdout, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", [pytest.param(path, marks=[pytest.mark.long] * (name_of(path) in LONG)) for path in PAGES], ids=name_of)
+@pytest.mark.parametrize("path", [pytest.param(path, marks=[pytest.mark.long] * (name_of(path) not in SHORT)) for path in WITH_CODE], ids=name_of)
 def test_page_runs_and_prints_what_it_shows(path: Path, tmp_path: Path) -> None:
     namespace: dict[str, Any] = {}
     if any("import SparkSession" in block.code for block in blocks(path.read_text())):
@@ -118,7 +117,7 @@ def test_page_runs_and_prints_what_it_shows(path: Path, tmp_path: Path) -> None:
 
 
 def test_every_claim_has_its_page() -> None:
-    assert set(CLAIMS) | LONG <= {name_of(path) for path in PAGES}
+    assert set(CLAIMS) | SHORT <= {name_of(path) for path in PAGES}
 
 
 def test_readme_opens_with_the_two_commands_that_ci_reads() -> None:

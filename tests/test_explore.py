@@ -427,6 +427,7 @@ def test_neighbours_are_fitted_while_all_rows_are(tmp_path):
             assert long.result(30)["figures"]["rows"] == 3000
 
 
+@pytest.mark.long
 def test_a_fit_to_all_rows_can_be_looked_at_on_its_way(tmp_path):
     """After each step: the mixture of the greatest likelihood so far, which never falls, and none for another question or once it has arrived."""
     path = rows(tmp_path, three(3000))

@@ -118,6 +118,7 @@ def test_a_climb_ends_when_its_steps_are_done() -> None:
     assert (np.diff(at.trace[0, :5]) > 0).all()
 
 
+@pytest.mark.smoke
 def test_starts_do_not_touch_each_other(family: Family) -> None:
     X = overlapping(150, 2, 3, seed=6)
     search = few(X)

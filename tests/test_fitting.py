@@ -54,7 +54,7 @@ def test_remaining_gain_elsewhere(trace: list[float], expected: float) -> None:
     assert remaining_gain(trace) == expected
 
 
-@pytest.mark.parametrize("rule", [EM(), GradientAscent(0.02)], ids=["em", "gradient"])
+@pytest.mark.parametrize("rule", [pytest.param(EM(), id="em"), pytest.param(GradientAscent(0.02), id="gradient", marks=pytest.mark.long)])
 def test_stops_when_the_remaining_gain_is_below_tol_not_when_steps_are_small(rule: mixtura.rules.Rule) -> None:
     X = overlapping(300, 2, 3, seed=3)
     start = mixtura.start(X, 3, random_state=0)

@@ -32,6 +32,8 @@ from mixtura.errors import DataError, FileError
 from mixtura.progress import lines, pace
 from mixtura.sources import Passed, files, writing
 
+pytestmark = pytest.mark.long
+
 N, GROUP = 6_000, 1_000  # rows, and those of a row group
 NAMES = ["a", "b", "c"]
 TOL = 1e-5
@@ -171,7 +173,6 @@ def test_a_folder_is_read_whole_or_in_passes(place, tmp_path, mixture, words):
     assert metadata["data"]["source"] == f"3 files, the first {place}/parts/0.parquet, {how}"
 
 
-@pytest.mark.long
 def test_what_is_streamed_is_told(place):
     words = ("select", place / "rows.parquet", *GRID)
     assert f"{place}/rows.parquet, read in every pass by " in done(*words, "--streamed").stdout
@@ -312,7 +313,6 @@ def test_a_full_disk_leaves_nothing_half_written(place, tmp_path, suffix):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_an_interrupt_leaves_nothing_half_written(wide, tmp_path):
     words = ["predict", wide / "model.safetensors", wide / "wide.parquet", "--output", tmp_path / "out.csv", "--threads", "1"]
@@ -337,7 +337,6 @@ def peak(*words):
     return float(re.findall(r"peak ([\d.]+)", told.stderr)[-1])
 
 
-@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak where Linux tells it")
 @pytest.mark.parametrize(
     "words",
@@ -359,7 +358,6 @@ def test_memory_does_not_grow_with_the_rows(wide, tmp_path, words):
 # progress
 
 
-@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
 def test_a_terminal_sees_the_rows_of_a_pass(wide, tmp_path):
     leader, follower = os.openpty()
@@ -386,7 +384,6 @@ def _read(terminal):
         return b""
 
 
-@pytest.mark.long
 def test_long_passes_are_told_in_lines(place, tmp_path, monkeypatch):
     monkeypatch.setattr(lines, "PATIENCE", -1.0)
     told = done("predict", place / "model", place / "rows.parquet", "--output", tmp_path / "out.csv", "--streamed").stderr.splitlines()
@@ -478,6 +475,7 @@ GIVEN = {
 FILES = ("path", "text of a path", "pattern", "list", "folder")
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("given", GIVEN)
 def test_whatever_holds_rows_is_fitted_and_answered(place, given):
     X = np.round(100 * rows()) if "whole" in given else rows()[:, [2, 0, 1]] if "chosen" in given else rows()

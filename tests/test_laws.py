@@ -54,6 +54,7 @@ def close(a: mixtura.Mixture, b: mixtura.Mixture, tolerance: float) -> None:
     np.testing.assert_allclose(a.covariances, b.covariances, rtol=0, atol=tolerance * np.abs(a.covariances).max())
 
 
+@pytest.mark.smoke
 def test_statistics_merge_however_the_rows_are_parted(family: Family, dtype: type) -> None:
     X, mixture = overlapping(400, 3, 3, seed=1, dtype=dtype), some_mixture(family, 3, 3, spread=5.0)
     weights = np.random.default_rng(2).uniform(0.5, 2.0, size=400)
@@ -100,6 +101,7 @@ def test_objective_never_falls(family: Family, dtype: type, rule: Rule) -> None:
     assert values[-1] > values[0] + 0.01
 
 
+@pytest.mark.smoke
 def test_one_component_has_the_closed_form(family: Family, dtype: type) -> None:
     X = overlapping(200, 3, 2, seed=9, dtype=dtype)
     weights = np.random.default_rng(0).uniform(0.5, 2, size=200)
@@ -178,6 +180,7 @@ def test_permuted_components_and_columns_permute_the_fit(family: Family, rule: R
     assert abs(here.log_likelihood - there.log_likelihood) < 1e-10
 
 
+@pytest.mark.smoke
 def test_weight_two_is_a_row_twice(family: Family, rule: Rule) -> None:
     X = overlapping(120, 2, 2, seed=19)
     weights = np.random.default_rng(0).integers(0, 4, size=120)
@@ -197,6 +200,7 @@ def test_float32_follows_float64(family: Family, rule: Rule) -> None:
     close(single.mixture, double.mixture, 2e-3)
 
 
+@pytest.mark.smoke
 def test_save_and_load(family: Family, tmp_path: Path) -> None:
     mixture = some_mixture(family, 3, 2)
     mixture.save(tmp_path / "model.safetensors", {"columns": ["a", "b"]})
@@ -207,6 +211,7 @@ def test_save_and_load(family: Family, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
 
 
+@pytest.mark.smoke
 def test_pickling_keeps_what_there_is_one_of(family: Family) -> None:
     X, mixture = overlapping(40, 2, 2, seed=33), some_mixture(family, 2, 2)
     thawed = pickle.loads(pickle.dumps(mixture))

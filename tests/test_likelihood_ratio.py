@@ -97,6 +97,7 @@ def test_a_test_alone_is_the_same_as_in_a_sequence(two: SequentialTest) -> None:
     assert all(same(test_of(groups(120, 5.0), one.components), one) for one in two)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("family", ["full", "tied"])
 def test_any_number_of_processes_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch, family: str) -> None:
     monkeypatch.setattr(replicates, "ALONE", 0.0)
@@ -296,6 +297,7 @@ def test_an_interrupt_between_tests_keeps_those_before(monkeypatch: pytest.Monke
     assert part.interrupted and not part.settled and part.components == 2
 
 
+@pytest.mark.long
 def test_an_interrupt_ends_the_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replicates, "ALONE", 0.0)
     monkeypatch.setattr(replicates, "WORTHWHILE", 0.0)
@@ -317,6 +319,7 @@ def test_an_interrupt_ends_the_other_processes(monkeypatch: pytest.MonkeyPatch) 
     assert len(started) == 2 and not any(process.is_alive() for process in started)
 
 
+@pytest.mark.long
 def test_a_process_that_dies_is_told() -> None:
     fatal = types.SimpleNamespace(replicate=os._exit)
     with replicates.Workers(2) as workers:
@@ -465,6 +468,7 @@ def run(*words: Any) -> Any:
 WORDS = ("--components", "1:3", "--family", "EEE", "--replicates", "19", "--threads", "1", "--columns", "waiting")
 
 
+@pytest.mark.long
 def test_the_command_shows_the_tests() -> None:
     tests = test_of(np.loadtxt(FAITHFUL, delimiter=",", skiprows=1)[:, 1:], range(1, 4), "tied")
     told = run(FAITHFUL, *WORDS)
@@ -537,6 +541,7 @@ def test_ctrl_c_shows_what_is_done() -> None:
     assert "Traceback" not in error
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
 def test_a_terminal_sees_a_bar() -> None:
     leader, follower = os.openpty()

@@ -293,6 +293,7 @@ def million() -> tuple[mixtura.Mixture, np.ndarray]:
     return mixture, mixture.sample(1_000_000, 0)[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", WITH_ROWS)
 def test_a_million_rows_are_no_million_points_and_that_is_said(name: str, million: tuple[mixtura.Mixture, np.ndarray]) -> None:
     drawn = WITH_ROWS[name](*million)

@@ -20,6 +20,7 @@ def _imported_by(code: str) -> set[str]:
     return {name.partition(".")[0] for name in listing.stdout.split()}
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("code", ["import mixtura", "import mixtura; mixtura.Mixture([1.0], [[0.0]], [[[1.0]]]).score([[0.0]])"])
 def test_importing_and_using_the_core_leaves_heavy_libraries_alone(code: str) -> None:
     assert _imported_by(code).isdisjoint(HEAVY)
@@ -35,6 +36,7 @@ def test_an_unknown_name_is_refused() -> None:
         _ = mixtura.nonsense
 
 
+@pytest.mark.smoke
 def test_the_package_is_typed_and_knows_its_version() -> None:
     assert (Path(mixtura.__file__).parent / "py.typed").exists()
     assert f"## {mixtura.__version__}" in (ROOT / "CHANGELOG.md").read_text()

@@ -37,6 +37,7 @@ def test_terms_are_added_in_their_order_whoever_is_first(threads: int, count: in
     assert sum_in_order(task, range(count), threads) == tuple(range(count))
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("where", ["caller", "helper"])
 def test_a_failure_is_raised_and_stops_the_others(where: str) -> None:
     done, both = [], threading.Barrier(2)
@@ -134,6 +135,7 @@ def _assign(mixture: mixtura.Mixture, rows: np.ndarray, answers: multiprocessing
     answers.put((mixtura.sweep(mixture, mixtura.open(rows, n_jobs=2)).log_likelihood, int(mixture.assign(rows).sum())))
 
 
+@pytest.mark.smoke
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_process_has_threads_of_its_own() -> None:
