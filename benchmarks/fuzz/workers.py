@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import multiprocessing
 import os
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from typing import Any
 from benchmarks.fuzz.cases import Outcome
 
 SECOND = 3  # times the limit: what a case has the second time, with the kernels compiled that the first compiled
+ASKED = signal.SIGUSR1  # the process writes down where it is
+LAST = 2.0  # seconds that it has for that
 TICK = 0.5  # seconds between looks at the clock
 
 
@@ -23,15 +26,12 @@ def _work(connection: Connection, seed: int, folder: str) -> None:
     from benchmarks.fuzz.cases import run
     from benchmarks.fuzz.kinds import KINDS, SHARES
 
-    where = Path(folder, "stack")
-    while (asked := connection.recv()) is not None:
-        number, limit = asked
-        with tempfile.TemporaryDirectory(dir=folder) as place, where.open("w") as stack:
-            faulthandler.dump_traceback_later(max(limit - 1, limit / 2), file=stack)
-            faulthandler.enable(stack)
+    stack = Path(folder, "stack").open("w")  # noqa: SIM115 - where the process says where it was, when it crashes or is asked
+    faulthandler.enable(stack)
+    faulthandler.register(ASKED, stack)
+    while (number := connection.recv()) is not None:
+        with tempfile.TemporaryDirectory(dir=folder) as place:
             outcome = run(KINDS, SHARES, seed, number, Path(place))
-            faulthandler.cancel_dump_traceback_later()
-            faulthandler.disable()
         connection.send(outcome)
 
 
@@ -53,10 +53,13 @@ class _Worker:
 
     def give(self, number: int, limit: float) -> None:
         self.at = number, time.monotonic() + limit, limit
-        self.connection.send((number, limit))
+        self.connection.send(number)
 
     def replace(self) -> str:
         """Kills the process and begins another; returns where it was."""
+        if self.process.is_alive() and self.process.pid is not None:
+            os.kill(self.process.pid, ASKED)
+            self.process.join(LAST)
         self.process.kill()
         self.process.join()
         where = self.stack.read_text() if self.stack.exists() else ""

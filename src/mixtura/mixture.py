@@ -32,6 +32,7 @@ from mixtura.sources.source import require_countable
 
 LARGEST = 1e100  # of means, and of deviations either way: what a fit of rows within frame.LARGEST may come to, and room to spare
 ANSWERS = ("component", "probability", "log_density", "posterior")
+ROUNDINGS = 8  # of each number that takes part in a volume: it is multiplied, divided and summed a few times
 ROUNDING = 1e-6  # weights may miss a sum of 1 by this much before they are called wrong
 
 
@@ -462,7 +463,14 @@ class Mixture:
         deviations = np.sqrt(self.variances)
         if self.family.equivariance == "similarities":  # axes at right angles are as exact as the widest column
             deviations = np.broadcast_to(deviations.max(axis=1, keepdims=True), deviations.shape)
-        return bool((np.abs(apart) <= ROUNDING * deviations[:, :, None] * deviations[:, None, :]).all())
+        near = max(ROUNDING, self._lost_digits())
+        return bool((np.abs(apart) <= near * deviations[:, :, None] * deviations[:, None, :]).all())
+
+    def _lost_digits(self) -> float:
+        """What rounding makes of the volume of the narrowest covariance, relative to it: by how much columns that follow from others amplify it."""
+        U = self.whiteners
+        precisions = np.square(U).sum(axis=-2) if U.ndim == 3 else np.square(U)
+        return float(ROUNDINGS * self.D * np.finfo(float).eps * (precisions * self.variances).max())
 
     def _check_definite(self) -> None:
         """Raises ParameterError where a covariance is not positive definite."""
@@ -509,7 +517,7 @@ class Mixture:
 
 
 def _numbers(name: str, value: ArrayLike) -> Array:
-    array = checking.array(name, value, "an array of floats", "numpy.asarray(..., float)")
+    array = checking.array(name, value, "an array of floats", "numpy.asarray(..., float)", "are")
     if not np.isfinite(array).all():
         raise ParameterError(f"{name} are not finite: got NaN or infinity, expected numbers; try dropping the component")
     return array

@@ -154,7 +154,9 @@ def _k_means(scout: Scout, K: int, family: Family, regularisation: Regularisatio
 
     seed = int(generator.integers(2**31))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # of rows so near each other that some parts stay empty: `check_distinct` has counted them
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # of rows so near each other that some parts stay empty: `check_distinct` has counted them
         labels = KMeans(K, n_init=1, random_state=seed).fit(scout.rows, sample_weight=scout.weights).labels_
     return partition(scout, labels, K, family, regularisation)
 
