@@ -240,7 +240,9 @@ def selection(case: Case) -> None:
     best = found.best
     laws.mixture(case, best.mixture_)
     case.require(wrapped.finite or _unweighed(wrapped.numbers, weights), "rows that are not finite are refused")
-    case.require(all(np.isfinite((one.bic, one.log_likelihood)).all() for one in found.ranking), "what is ranked has numbers")
+    case.require(
+        all(np.isfinite((one.bic, one.log_likelihood)).all() for one in found.ranking if one.mixture is not None), "what is ranked has numbers"
+    )
     str(found)
     if wrapped.finite:
         laws.asked(case, best.mixture_, wrapped.data, n)
