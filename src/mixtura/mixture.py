@@ -492,7 +492,7 @@ class Mixture:
         raise ParameterError(
             f"the mixture cannot be computed with in float64: got means to {farthest:.3g} and standard deviations from {deviations.min():.3g} to "
             f"{deviations.max():.3g}, expected magnitudes to {LARGEST:.0e}, not below its inverse, and components that are no more than some "
-            "1e40 times as narrow as the whole; try other units"
+            "1e49 times as narrow as the whole; try other units"
         )
 
     def _not_definite(self) -> ParameterError:
