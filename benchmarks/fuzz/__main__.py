@@ -93,7 +93,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", type=int, nargs="+", help="these numbers alone")
     parser.add_argument("--kind", nargs="+", choices=list(KINDS), help="cases of these kinds alone")
     parser.add_argument("--jobs", type=int, default=2, help="processes at work (default 2)")
-    parser.add_argument("--limit", type=float, default=60.0, help="seconds for a case; one that needs more is run again with three times as many")
+    parser.add_argument("--limit", type=float, default=120.0, help="seconds for a case; one that needs more is run again with three times as many")
     parser.add_argument("--refusals", action="store_true", help="count the reasons of refusals")
     parser.add_argument("--json", type=Path, help="where findings are written")
     return parser.parse_args()

@@ -179,10 +179,10 @@ WILD: tuple[Callable[[Generator, int, int], np.ndarray], ...] = (
 )  # fmt: skip
 
 
-def rows(case: Case, wild: float = 0.5, columns: int | None = None) -> Rows:
-    """Some rows by a recipe, a `wild` one in such a share of cases."""
-    n = int(case.draw.choice([1, 2, 3, case.draw.integers(1, 30), case.draw.integers(1, MOST_ROWS + 1)], p=[0.03, 0.03, 0.04, 0.4, 0.5]))
-    D = int(case.draw.choice([1, 2, case.draw.integers(1, MOST_COLUMNS + 1)], p=[0.2, 0.3, 0.5])) if columns is None else columns
+def rows(case: Case, wild: float = 0.5, columns: int | None = None, most: tuple[int, int] = (MOST_ROWS, MOST_COLUMNS)) -> Rows:
+    """Some rows by a recipe, a `wild` one in such a share of cases; so many columns, or up to the `most` rows and columns."""
+    n = int(case.draw.choice([1, 2, 3, case.draw.integers(1, 30), case.draw.integers(1, most[0] + 1)], p=[0.03, 0.03, 0.04, 0.4, 0.5]))
+    D = int(case.draw.choice([1, 2, case.draw.integers(1, most[1] + 1)], p=[0.2, 0.3, 0.5])) if columns is None else columns
     tame = not case.chance(wild)
     recipes = TAME if tame else WILD
     recipe = recipes[int(case.draw.integers(len(recipes)))]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import faulthandler
+import importlib
 import multiprocessing
 import os
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,34 +14,31 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fuzz.cases import Outcome
+from benchmarks.fuzz.cases import Outcome, run
 
 SECOND = 3  # times the limit: what a case has the second time, with the kernels compiled that the first compiled
+ASKED = signal.SIGUSR1  # the process writes down where it is
+LAST = 2.0  # seconds that it has for that
 TICK = 0.5  # seconds between looks at the clock
 
 
-def _work(connection: Connection, seed: int, folder: str) -> None:
+def _work(connection: Connection, seed: int, folder: str, table: str) -> None:
     """Runs the cases whose numbers come in, until there are no more."""
-    from benchmarks.fuzz.cases import run
-    from benchmarks.fuzz.kinds import KINDS, SHARES
-
-    where = Path(folder, "stack")
-    while (asked := connection.recv()) is not None:
-        number, limit = asked
-        with tempfile.TemporaryDirectory(dir=folder) as place, where.open("w") as stack:
-            faulthandler.dump_traceback_later(max(limit - 1, limit / 2), file=stack)
-            faulthandler.enable(stack)
-            outcome = run(KINDS, SHARES, seed, number, Path(place))
-            faulthandler.cancel_dump_traceback_later()
-            faulthandler.disable()
+    kinds = importlib.import_module(table)
+    stack = Path(folder, "stack").open("w")  # noqa: SIM115 - where the process says where it was, when it crashes or is asked
+    faulthandler.enable(stack)
+    faulthandler.register(ASKED, stack)
+    while (number := connection.recv()) is not None:
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            outcome = run(kinds.KINDS, kinds.SHARES, seed, number, Path(place))
         connection.send(outcome)
 
 
 class _Worker:
     """A process, and the case that it is at."""
 
-    def __init__(self, seed: int, folder: Path):
-        self.seed, self.folder = seed, folder
+    def __init__(self, seed: int, folder: Path, table: str):
+        self.seed, self.folder, self.table = seed, folder, table
         self.at: tuple[int, float, float] | None = None
         self._begin()
 
@@ -47,16 +46,19 @@ class _Worker:
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         self.stack = folder / "stack"
         self.connection, theirs = multiprocessing.get_context("spawn").Pipe()
-        self.process = multiprocessing.get_context("spawn").Process(target=_work, args=(theirs, self.seed, str(folder)), daemon=True)
+        self.process = multiprocessing.get_context("spawn").Process(target=_work, args=(theirs, self.seed, str(folder), self.table), daemon=True)
         self.process.start()
         theirs.close()
 
     def give(self, number: int, limit: float) -> None:
         self.at = number, time.monotonic() + limit, limit
-        self.connection.send((number, limit))
+        self.connection.send(number)
 
     def replace(self) -> str:
         """Kills the process and begins another; returns where it was."""
+        if self.process.is_alive() and self.process.pid is not None:
+            os.kill(self.process.pid, ASKED)
+            self.process.join(LAST)
         self.process.kill()
         self.process.join()
         where = self.stack.read_text() if self.stack.exists() else ""
@@ -70,13 +72,12 @@ class _Worker:
             self.process.kill()
 
 
-def outcomes(numbers: Iterator[int], seed: int, jobs: int, limit: float) -> Iterator[Outcome]:
-    """What becomes of these cases, in the order in which they end."""
-    from benchmarks.fuzz.kinds import SHARES
-
+def outcomes(numbers: Iterator[int], seed: int, jobs: int, limit: float, table: str = "benchmarks.fuzz.kinds") -> Iterator[Outcome]:
+    """What becomes of these cases, in the order in which they end. `table` is the module of kinds and shares."""
+    shares = importlib.import_module(table).SHARES
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory(prefix="mixtura-fuzz-") as folder:
-        workers = [_Worker(seed, Path(folder)) for _ in range(jobs)]
+        workers = [_Worker(seed, Path(folder), table) for _ in range(jobs)]
         try:
             for worker in workers:
                 _next(worker, numbers, limit)
@@ -85,7 +86,7 @@ def outcomes(numbers: Iterator[int], seed: int, jobs: int, limit: float) -> Iter
                 for worker in busy:
                     assert worker.at is not None
                     number, until, allowed = worker.at
-                    kind = SHARES[number % len(SHARES)]
+                    kind = shares[number % len(shares)]
                     if worker.connection in ready:
                         try:
                             yield worker.connection.recv()

@@ -60,7 +60,7 @@ def word(what: str, value: Any, known: Iterable[str], remedy: str, more: str = "
         raise ParameterError(f"unknown {what}: got {short(value)}, expected one of {', '.join(map(repr, known))}{more}; try {remedy!r}")
 
 
-def array(name: str, value: Any, expected: str, remedy: str) -> NDArray[np.float64]:
+def array(name: str, value: Any, expected: str, remedy: str, verb: str = "is") -> NDArray[np.float64]:
     """A copy of the value in float64. Raises ParameterError where it is not numbers that float64 holds.
 
     >>> array("means", [[1, 2]], "an array of floats", "numpy.zeros((1, 2))")
@@ -70,7 +70,7 @@ def array(name: str, value: Any, expected: str, remedy: str) -> NDArray[np.float
         with np.errstate(over="ignore"):
             return np.array(value, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise ParameterError(f"{name} are not numbers: got {short(value)}, expected {expected}; try {remedy}") from None
+        raise ParameterError(f"{name} {verb} not numbers: got {short(value)}, expected {expected}; try {remedy}") from None
 
 
 def _fits(value: numbers.Real, fits: Callable[[float], bool]) -> bool:

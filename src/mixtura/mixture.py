@@ -33,6 +33,7 @@ from mixtura.sources.source import require_countable
 
 LARGEST = 1e100  # of means, and of deviations either way: what a fit of rows within frame.LARGEST may come to, and room to spare
 ANSWERS = ("component", "probability", "log_density", "posterior")
+ROUNDINGS = 8  # of each number that takes part in a volume: it is multiplied, divided and summed a few times
 ROUNDING = 1e-6  # weights may miss a sum of 1 by this much before they are called wrong
 
 
@@ -473,7 +474,14 @@ class Mixture:
         deviations = np.sqrt(self.variances)
         if self.family.equivariance == "similarities":  # axes at right angles are as exact as the widest column
             deviations = np.broadcast_to(deviations.max(axis=1, keepdims=True), deviations.shape)
-        return bool((np.abs(apart) <= ROUNDING * deviations[:, :, None] * deviations[:, None, :]).all())
+        near = max(ROUNDING, self._lost_digits())
+        return bool((np.abs(apart) <= near * deviations[:, :, None] * deviations[:, None, :]).all())
+
+    def _lost_digits(self) -> float:
+        """What rounding makes of the volume of the narrowest covariance, relative to it: by how much columns that follow from others amplify it."""
+        U = self.whiteners
+        precisions = np.square(U).sum(axis=-2) if U.ndim == 3 else np.square(U)
+        return float(ROUNDINGS * self.D * np.finfo(float).eps * (precisions * self.variances).max())
 
     def _check_range(self) -> None:
         """Raises ParameterError where a mean or a deviation leaves float64 when it is squared, or its inverse does."""
@@ -506,7 +514,7 @@ class Mixture:
         raise ParameterError(
             f"the mixture cannot be computed with in float64: got means to {farthest:.3g} and standard deviations from {deviations.min():.3g} to "
             f"{deviations.max():.3g}, expected magnitudes to {LARGEST:.0e}, not below its inverse, and components that are no more than some "
-            "1e40 times as narrow as the whole; try other units"
+            "1e49 times as narrow as the whole; try other units"
         )
 
     def _not_definite(self) -> ParameterError:
@@ -531,7 +539,7 @@ class Mixture:
 
 
 def _numbers(name: str, value: ArrayLike) -> Array:
-    array = checking.array(name, value, "an array of floats", "numpy.asarray(..., float)")
+    array = checking.array(name, value, "an array of floats", "numpy.asarray(..., float)", "are")
     if not np.isfinite(array).all():
         raise ParameterError(f"{name} are not finite: got NaN or infinity, expected numbers; try dropping the component")
     return array

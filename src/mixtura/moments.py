@@ -206,7 +206,7 @@ class _Matrix(Moment):
         return product
 
     def to_coordinates(self, covariances: Array) -> Array:
-        factor = np.asarray(np.linalg.cholesky(covariances), dtype=float)
+        factor = _factors(covariances)
         diagonal = np.arange(factor.shape[-1])
         factor[..., diagonal, diagonal] = np.log(factor[..., diagonal, diagonal])
         return factor
@@ -217,7 +217,7 @@ class _Matrix(Moment):
         return product
 
     def pullback(self, covariances: Array, gradient: Array) -> Array:
-        factor = np.linalg.cholesky(covariances)
+        factor = _factors(covariances)
         result = np.tril(2 * gradient @ factor)
         diagonal = np.arange(factor.shape[-1])
         result[..., diagonal, diagonal] *= factor[..., diagonal, diagonal]
@@ -283,7 +283,7 @@ class _Diagonal(_Vector):
         return _reciprocal_root(covariances)
 
     def gradient(self, covariances: Array, scatter: Array, D: int) -> Array:
-        return (scatter - covariances) / covariances**2 / 2
+        return (scatter / covariances - 1) / covariances / 2  # whose square may leave float64
 
 
 class _Norm(_Vector):
@@ -324,7 +324,7 @@ class _Norm(_Vector):
         return np.repeat(roots[..., None], D, axis=-1)
 
     def gradient(self, covariances: Array, scatter: Array, D: int) -> Array:
-        return (scatter - D * covariances) / covariances**2 / 2
+        return (scatter / covariances - D) / covariances / 2
 
 
 MATRIX: Final[Moment] = _Matrix()
@@ -339,10 +339,21 @@ def _reciprocal_root(variances: Array) -> Array:
     return result
 
 
-def _roots(matrices: Array) -> Array:
-    """R with R R' = the matrices (K, D, D): Cholesky's, or where rounding leaves them no more than semidefinite, by their eigenvalues."""
+def _factors(matrices: Array) -> Array:
+    """Lower triangular L with L L' = the matrices (.., D, D): Cholesky's, or of those that it finds singular the inverse of their whiteners.
+
+    Raises LinAlgError where those find them singular too.
+    """
     try:
-        return np.asarray(np.linalg.cholesky(matrices))
+        return np.asarray(np.linalg.cholesky(matrices), dtype=float)
+    except np.linalg.LinAlgError:
+        return np.asarray(np.tril(np.linalg.inv(inverse_factors(matrices))), dtype=float)
+
+
+def _roots(matrices: Array) -> Array:
+    """R with R R' = the matrices (K, D, D): their factors, or where rounding leaves them no more than semidefinite, by their eigenvalues."""
+    try:
+        return _factors(matrices)
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(matrices)
         return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])

@@ -60,6 +60,9 @@ class Floor(Regularisation):
 
     relative: float = RELATIVE_FLOOR
 
+    def __post_init__(self) -> None:
+        checking.number("relative", self.relative, "a number > 0 and less than 1", lambda relative: 0 < relative < 1, RELATIVE_FLOOR)
+
     def maximise(
         self, family: Family, scatter: Array, counts: Array, D: int, reference: Array, previous: Array | None = None
     ) -> tuple[Array, NDArray[np.bool_]]:
@@ -85,6 +88,9 @@ class Ridge(Regularisation):
     """
 
     value: float
+
+    def __post_init__(self) -> None:
+        checking.number("value", self.value, f"a number from 0 to {LARGEST**2:.0e} in squared units", lambda value: 0 <= value <= LARGEST**2, 0)
 
     def maximise(
         self, family: Family, scatter: Array, counts: Array, D: int, reference: Array, previous: Array | None = None

@@ -316,6 +316,8 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         checking.whole("n_init", self.n_init, 1)
         checking.whole("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, 0)
         checking.whole("verbose_interval", self.verbose_interval, 1)
+        if not isinstance(self.warm_start, bool | int | np.bool_):
+            raise ParameterError(f"warm_start is not usable: got {checking.short(self.warm_start)}, expected True or False; try False")
         checking.number("tol", self.tol, "a number >= 0 in nats", lambda tol: 0 <= tol < np.inf, 1e-3)
         start_of(self.init_params)
         regularisation = regularisation_of(self.reg_covar)
@@ -439,7 +441,8 @@ def _generator(random_state: Any) -> np.random.Generator:
         state = check_random_state(random_state)
     except (ValueError, OverflowError):
         raise ParameterError(
-            f"random_state is not usable: got {checking.short(random_state)}, expected None, an integer from 0 to 2**32 - 1, a RandomState or a Generator; try 0"
+            f"random_state is not usable: got {checking.short(random_state)}, expected None, an integer from 0 to 2**32 - 1, a RandomState or a "
+            "Generator; try 0"
         ) from None
     return np.random.default_rng(state.randint(2**32, size=4, dtype=np.uint32))
 

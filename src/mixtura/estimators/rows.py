@@ -14,7 +14,7 @@ from sklearn.utils.validation import validate_data
 from mixtura.errors import DataError, ParameterError
 from mixtura.sources import ArraySource, Source
 from mixtura.sources import open as open_source
-from mixtura.sources.arrays import as_rows, unmasked
+from mixtura.sources.arrays import as_array, as_rows, unmasked
 from mixtura.sources.opening import ELSEWHERE
 from mixtura.sources.tables import as_frame, to_rows
 
@@ -79,9 +79,10 @@ def _has_times(X: Any) -> bool:
 
 def _refuse_words(X: Any) -> None:
     """Raises DataError where X holds what is no number, and of a table names the column and its first such cell."""
-    if (frame := as_frame(X)) is not None:
+    frame = as_frame(X)
+    if frame is not None and all(isinstance(name, str) for name in frame.columns):
         to_rows(frame, frame.columns)
-    elif not isinstance(X, np.ndarray) or X.dtype.kind in "OSUmM":
+    elif as_array(X).dtype.kind in "OSUmM":
         as_rows(X)
 
 

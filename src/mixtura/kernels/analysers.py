@@ -40,7 +40,7 @@ class Analysers(NamedTuple):
         return Analysers(self.log_weights, (self.means - frame.centre) / frame.scale, covariances, self.moment)
 
     def farthest(self, limit: float) -> float:
-        """A bound of the distance, in noises, between a mean and a row whose columns lie within the limit; what factors explain makes it no larger."""
+        """A bound of the distance, in noises, between a mean and a row whose columns lie within the limit: factors make it no larger."""
         D, inverse = self.means.shape[1], 1 / np.sqrt(self.covariances[..., -1])
         loadings = np.abs(self.covariances[..., :-1] * inverse[..., None])
         return float(inverse.max() * (np.sqrt(D) * limit + np.linalg.norm(self.means, axis=1).max()) + D * loadings.max(initial=0.0) ** 2)

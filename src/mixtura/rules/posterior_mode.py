@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mixtura import checking
 from mixtura.blas import with_one_thread
 from mixtura.errors import ParameterError
 from mixtura.mixture import Mixture
@@ -39,7 +40,7 @@ class MAP(Rule):
 
     def __post_init__(self) -> None:
         if not (isinstance(self.prior, Prior | Mixture) or (isinstance(self.prior, str) and self.prior == "weak")):
-            raise ParameterError(f"prior is not usable: got {self.prior!r}, expected 'weak', a Prior or a Mixture; try 'weak'")
+            raise ParameterError(f"prior is not usable: got {checking.short(self.prior)}, expected 'weak', a Prior or a Mixture; try 'weak'")
         check_relevance(self.relevance)
 
     def initial(self, mixture: Mixture) -> maximising.State:

@@ -24,6 +24,7 @@ from mixtura import checking
 from mixtura.blas import with_one_thread
 from mixtura.errors import ParameterError
 from mixtura.families import Family
+from mixtura.frame import LARGEST
 from mixtura.kernels import AnyGaussians, Gaussians
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
@@ -154,7 +155,9 @@ class Variational(Rule):
         checking.word("weight_concentration_prior_type", self.weight_concentration_prior_type, PROPORTIONS, "dirichlet_process")
         for name in ("weight_concentration_prior", "mean_precision_prior", "degrees_of_freedom_prior"):
             if getattr(self, name) is not None:
-                checking.number(name, getattr(self, name), "a number > 0 or None", lambda value: 0 < value < np.inf, None)
+                checking.number(
+                    name, getattr(self, name), f"a number > 0 and at most {LARGEST:.0e}, or None", lambda value: 0 < value <= LARGEST, None
+                )
         checking.number("ridge", self.ridge, "a number >= 0 in squared units", lambda value: 0 <= value < np.inf, 0)
 
     def initial(self, mixture: Mixture) -> Beliefs:

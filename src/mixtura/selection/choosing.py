@@ -90,7 +90,7 @@ def select(
     array([False])
     >>> again = mixtura.select(X, range(1, 4), "tied", random_state=0, progress=True)  # the same, and seen on stderr
     """
-    _check_options(criterion, folds, subsample)
+    _check_options(criterion, folds, subsample, tol, max_iter)
     source = open_source(data, weight=sample_weight, n_jobs=n_jobs)
     counts = _counts(n_components)
     chosen = _families(families, source.D)
@@ -162,9 +162,11 @@ def _offering(kept: checkpoints.Unkept, n: float, on_progress: Callable[[Progres
     return tell
 
 
-def _check_options(criterion: str, folds: int, subsample: int | None) -> None:
+def _check_options(criterion: str, folds: int, subsample: int | None, tol: float, max_iter: int) -> None:
     checking.word("criterion", criterion, CRITERIA, "bic")
     checking.whole("folds", folds, 2, remedy=5)
+    checking.number("tol", tol, "a number >= 0 in nats per row", lambda tol: 0 <= tol < np.inf, 1e-6)
+    checking.whole("max_iter", max_iter, 0, 1000)
     if subsample is not None:
         checking.whole("subsample", subsample, 2, remedy=SUBSAMPLE)
 

@@ -136,7 +136,7 @@ def most_rows(D: int) -> int:
 
 def as_rows(X: ArrayLike) -> NDArray[Any]:
     """An array (N, D) of float64 or float32, itself where it is one. Raises DataError for anything else."""
-    array = _as_array(X)
+    array = as_array(X)
     if array.ndim == 1 and array.dtype.kind in "fiub":
         raise DataError(f"the data have one dimension: got shape {array.shape}, expected (rows, columns); try X[:, None] for one column")
     if array.ndim != 2 or array.shape[0] == 0 or array.shape[1] == 0:
@@ -144,7 +144,7 @@ def as_rows(X: ArrayLike) -> NDArray[Any]:
     if array.dtype in (np.float64, np.float32) and array.dtype.isnative:
         return array
     try:
-        with np.errstate(over="ignore"):  # a number of another dtype that float64 does not hold is infinite, and refused as that
+        with np.errstate(over="ignore", invalid="ignore"):  # what float64 does not hold is infinite, and refused as that
             return array.astype(np.float64, casting="unsafe" if array.dtype.kind in "iubfO" else "same_kind")
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"the data are not numbers: got dtype {array.dtype} ({error}), expected float64 or float32; try X.astype(float)") from None
@@ -157,7 +157,7 @@ def unmasked(X: Any) -> Any:
     return X
 
 
-def _as_array(X: ArrayLike) -> NDArray[Any]:
+def as_array(X: ArrayLike) -> NDArray[Any]:
     """X as an array. Raises DataError where it is none."""
     try:
         return np.asarray(unmasked(X))
@@ -168,7 +168,7 @@ def _as_array(X: ArrayLike) -> NDArray[Any]:
 def _numbers(what: str, value: Any) -> NDArray[np.float64]:
     """The value as float64. Raises DataError where it is not numbers."""
     try:
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             return np.array(value, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(

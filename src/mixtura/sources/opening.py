@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura.checking import short
-from mixtura.errors import FileError, MissingLibraryError, ParameterError
+from mixtura.errors import DataError, FileError, MissingLibraryError, ParameterError
 from mixtura.sources import files, tables
 from mixtura.sources.arrays import ArraySource
 from mixtura.sources.datasets import DatasetSource, Files, format_of, states
@@ -91,6 +91,8 @@ def _of_table(data: Any, columns: Sequence[str] | None, weight: str | ArrayLike 
         if isinstance(data, np.memmap):
             source.origin = f"array mapped from {data.filename}"
         return source
+    if unnamed := [name for name in frame.columns if not isinstance(name, str)]:
+        raise DataError(f"a column has no name: got {short(unnamed[0])}, expected text; try table.rename(columns=str), or table.to_numpy()")
     names = (
         tables.choose(frame.columns, columns)
         if columns is not None

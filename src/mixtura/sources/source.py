@@ -162,7 +162,7 @@ class Source(ABC):
             raise DataError("no rows to fit: got 0 rows of positive weight, expected at least 1; try other data or weights")
         require_countable(profile.weight)
         # the overflow of squares is found before NaN is looked for, so that 1e300 is not called missing
-        if not np.isfinite(profile.minimum + profile.maximum).all():
+        if not (np.isfinite(profile.minimum) & np.isfinite(profile.maximum)).all():
             self.refuse_not_finite()
         deviation = profile.deviation
         for j in np.flatnonzero(~((deviation < LARGEST) & (deviation > 1 / LARGEST) & (np.maximum(-profile.minimum, profile.maximum) < LARGEST))):
