@@ -23,12 +23,10 @@ from mixtura.factors import Factors, packed
 from mixtura.families import Family, family_of
 from mixtura.frame import Frame
 from mixtura.kernels import Analysers, Answers, AnyGaussians, Gaussians
-from mixtura.moments import MATRIX, Array
+from mixtura.moments import MATRIX, ROUNDING, Array, symmetric
 from mixtura.randomness import generator_of
 from mixtura.sources import Asked, AskedAtOnce, Classified, Scored, Source
 from mixtura.sources import open as open_source
-
-ROUNDING = 1e-6  # weights may miss a sum of 1 by this much before they are called wrong
 
 
 class Classification(NamedTuple):
@@ -54,8 +52,8 @@ class Mixture:
     full (K, D, D), diag (K, D), spherical (K,), tied (D, D), tied_diag (D,), tied_spherical (); VEI and EVI (K, D), the others (K, D, D); for q
     factors (K, D, q + 1), the loadings and the noise beside them: see `of_factors`.
 
-    Raises ParameterError where shapes disagree, weights are not a distribution, or a covariance is not symmetric positive definite,
-    or the covariances do not share what those of the family share.
+    Raises ParameterError where shapes disagree, weights are not a distribution, or a covariance is not symmetric (but for rounding) and positive
+    definite, or the covariances do not share what those of the family share.
 
     >>> import mixtura
     >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
@@ -79,7 +77,7 @@ class Mixture:
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         object.__setattr__(self, "family", family)
-        if family.moment is MATRIX and not np.allclose(self.covariances, np.swapaxes(self.covariances, -1, -2), rtol=1e-6, atol=0):
+        if family.moment is MATRIX and not symmetric(self.covariances):
             raise ParameterError("a covariance is not symmetric: got unequal halves, expected Sigma = Sigma'; try (Sigma + Sigma.T) / 2")
         self._check_definite()
         if family.constraint is not None and not self._is_member():
