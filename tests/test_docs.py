@@ -34,7 +34,7 @@ WIDE = 88  # characters of a line of the command's tables: a page, and no room f
 INSTALL = re.compile(r"^pip install \S+ && (?=mixtura)")
 FENCE = re.compile(r"^```(python|sh)\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r"!\[[^\]]+\]\(\.\./pictures/([^)]+)\)")  # of a page in a subfolder, which draws it itself
-COMMAND = f'mixtura() {{ "{sys.executable}" -m mixtura "$@"; }}\n'
+COMMAND = f'python() {{ "{sys.executable}" "$@"; }}\nmixtura() {{ python -m mixtura "$@"; }}\n'
 
 
 class Block(NamedTuple):

@@ -307,6 +307,8 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def _call(self) -> dict[str, Any]:
         """What a checkpoint is compared by: everything that what is learnt depends on, but for rows and chance."""
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in INDIFFERENT}
+        if not isinstance(self.init_params, str):
+            parameters["init_params"] = np.asarray(self.init_params)
         previous = self.mixture_ if self.warm_start and hasattr(self, "mixture_") else None
         return {"function": f"{type(self).__name__}.fit", **parameters, "previous": previous}
 
