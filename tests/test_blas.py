@@ -119,7 +119,7 @@ def _in_a_child(check: Callable[[], bool]) -> None:
         signal.alarm(10)
         try:
             os._exit(0 if check() else 1)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 (a forked child ends here, whatever happened)
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 

@@ -7,7 +7,6 @@ It answers by itself; no estimator is needed. Fitting is elsewhere (`rules`, `fi
 
 from __future__ import annotations
 
-import numbers
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from mixtura.factors import Factors, packed
 from mixtura.families import Family, family_of
 from mixtura.frame import Frame
 from mixtura.kernels import Analysers, Answers, AnyGaussians, Gaussians, countable
-from mixtura.moments import MATRIX, Array
+from mixtura.moments import MATRIX, ROUNDING, Array, symmetric
 from mixtura.properties import cached_property
 from mixtura.randomness import generator_of
 from mixtura.sources import Asked, AskedAtOnce, Classified, Scored, Source
@@ -34,7 +33,6 @@ from mixtura.sources.source import require_countable
 LARGEST = 1e100  # of means, and of deviations either way: what a fit of rows within frame.LARGEST may come to, and room to spare
 ANSWERS = ("component", "probability", "log_density", "posterior")
 ROUNDINGS = 8  # of each number that takes part in a volume: it is multiplied, divided and summed a few times
-ROUNDING = 1e-6  # weights may miss a sum of 1 by this much before they are called wrong
 
 
 class Classification(NamedTuple):
@@ -60,8 +58,8 @@ class Mixture:
     full (K, D, D), diag (K, D), spherical (K,), tied (D, D), tied_diag (D,), tied_spherical (); VEI and EVI (K, D), the others (K, D, D); for q
     factors (K, D, q + 1), the loadings and the noise beside them: see `of_factors`.
 
-    Raises ParameterError where shapes disagree, weights are not a distribution, or a covariance is not symmetric positive definite,
-    or the covariances do not share what those of the family share.
+    Raises ParameterError where shapes disagree, weights are not a distribution, or a covariance is not symmetric (but for rounding) and positive
+    definite, or the covariances do not share what those of the family share.
 
     >>> import mixtura
     >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
@@ -86,7 +84,7 @@ class Mixture:
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         object.__setattr__(self, "family", family)
-        if family.moment is MATRIX and not np.allclose(self.covariances, np.swapaxes(self.covariances, -1, -2), rtol=1e-6, atol=0):
+        if family.moment is MATRIX and not symmetric(self.covariances):
             raise ParameterError("a covariance is not symmetric: got unequal halves, expected Sigma = Sigma'; try (Sigma + Sigma.T) / 2")
         self._check_range()
         self._check_definite()
@@ -322,7 +320,7 @@ class Mixture:
         >>> rows.shape, component.shape
         ((3, 1), (3,))
         """
-        if isinstance(n, numbers.Integral) and n < 1:
+        if isinstance(n, int | np.integer) and n < 1:
             raise ParameterError(f"cannot sample {checking.short(n)} rows: expected n >= 1; try n=1")
         checking.whole("n", n, 1)
         generator = generator_of(random_state)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from mixtura.triangular import inverse_factors, positive_definite
 
 Array = NDArray[np.float64]
+ROUNDING = 1e-6  # what numbers may lose on their way through a file or a caller before they are called wrong
 
 
 class Moment(ABC):
@@ -64,6 +65,15 @@ class Moment(ABC):
     @abstractmethod
     def keep(self, matrices: Array) -> Array:
         """What this moment keeps of (.., D, D) second moments."""
+
+    @property
+    @abstractmethod
+    def kept(self) -> str:
+        """What it keeps of second moments, in words."""
+
+    @abstractmethod
+    def narrowed(self, second: Array, to: Moment) -> Array | None:
+        """What `to` keeps of the second moments of which this one kept `second`; None where it keeps more."""
 
     @abstractmethod
     def divisor(self, D: int) -> int:
@@ -150,6 +160,7 @@ class Moment(ABC):
 class _Matrix(Moment):
     name = "matrix"
     axes = 2
+    kept = "the products of all pairs of columns"
 
     def shape(self, D: int) -> tuple[int, ...]:
         return (D, D)
@@ -168,6 +179,9 @@ class _Matrix(Moment):
 
     def keep(self, matrices: Array) -> Array:
         return matrices
+
+    def narrowed(self, second: Array, to: Moment) -> Array | None:
+        return to.keep(second) if to in (MATRIX, DIAGONAL, NORM) else None
 
     def divisor(self, D: int) -> int:
         return 1
@@ -251,6 +265,7 @@ class _Vector(Moment):
 class _Diagonal(_Vector):
     name = "diagonal"
     axes = 1
+    kept = "the squares of each column"
 
     def shape(self, D: int) -> tuple[int, ...]:
         return (D,)
@@ -263,6 +278,11 @@ class _Diagonal(_Vector):
 
     def keep(self, matrices: Array) -> Array:
         return np.diagonal(matrices, axis1=-2, axis2=-1).copy()
+
+    def narrowed(self, second: Array, to: Moment) -> Array | None:
+        if to is NORM:
+            return np.asarray(second.sum(axis=-1))
+        return second if to is DIAGONAL else None
 
     def divisor(self, D: int) -> int:
         return 1
@@ -289,6 +309,7 @@ class _Diagonal(_Vector):
 class _Norm(_Vector):
     name = "norm"
     axes = 0
+    kept = "the sum of the squares of all columns"
 
     def shape(self, D: int) -> tuple[int, ...]:
         return ()
@@ -303,6 +324,9 @@ class _Norm(_Vector):
     def keep(self, matrices: Array) -> Array:
         traces: Array = np.trace(matrices, axis1=-2, axis2=-1)
         return traces
+
+    def narrowed(self, second: Array, to: Moment) -> Array | None:
+        return second if to is NORM else None
 
     def divisor(self, D: int) -> int:
         return D
@@ -330,6 +354,18 @@ class _Norm(_Vector):
 MATRIX: Final[Moment] = _Matrix()
 DIAGONAL: Final[Moment] = _Diagonal()
 NORM: Final[Moment] = _Norm()
+
+
+def symmetric(matrices: Array) -> bool:
+    """Whether covariances or precisions (.., D, D) are symmetric but for rounding.
+
+    An entry is measured by the roots of the two diagonal entries that bound it, so that it is a small number where these are.
+
+    >>> symmetric(np.array([[1.0, 1e-16], [0.0, 4.0]])), symmetric(np.array([[1e-9, 5e-10], [0.0, 1e-9]]))
+    (True, False)
+    """
+    roots = np.sqrt(np.abs(np.diagonal(matrices, axis1=-2, axis2=-1)))
+    return bool((np.abs(matrices - np.swapaxes(matrices, -1, -2)) <= ROUNDING * roots[..., :, None] * roots[..., None, :]).all())
 
 
 def _reciprocal_root(variances: Array) -> Array:

@@ -36,8 +36,8 @@ class BayesianGaussianMixture(MixtureEstimator):
       Components fade late, after long stretches where the ELBO is almost level, and what each of them gains is some nats in all, however
       many rows there are: a fit that stops too early has too many.
     - `reg_covar="auto"` adds nothing: the prior regularises. A number is scikit-learn's, added to every variance in squared units.
-    - `init_params="auto"` starts from the best of several short EM runs, heaviest component first. scikit-learn's four ways are there too. The
-      posterior begins as if all rows had been drawn from the start.
+    - `init_params="auto"` starts from the best of several short EM runs, heaviest component first. scikit-learn's four ways are there too, and
+      labels or posteriors of the rows, as in GaussianMixture. The posterior begins as if all rows had been drawn from the start.
     - `fit`, `score`, `bic` and `aic` take `sample_weight`: a weight of 2 is a row twice.
     - `covariance_type` also takes tied_diag and tied_spherical, and mclust's codes. Each type is the best posterior, among those whose expected
       precisions have this form, for the one model in which every component has a full precision of its own.
@@ -86,7 +86,7 @@ class BayesianGaussianMixture(MixtureEstimator):
         reg_covar: str | float | Regularisation = "auto",
         max_iter: int = 100,
         n_init: int = 1,
-        init_params: str = "auto",
+        init_params: str | ArrayLike = "auto",
         weight_concentration_prior_type: str = "dirichlet_process",
         weight_concentration_prior: float | None = None,
         mean_precision_prior: float | None = None,

@@ -24,7 +24,7 @@ from mixtura.kernels import AnyGaussians
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 from mixtura.regularisation import Regularisation
-from mixtura.rules import Fixed, Masks, Online, Rule, rule_of
+from mixtura.rules import Event, Fixed, Masks, Online, Rule, rule_of
 from mixtura.sources import Source
 from mixtura.starting import check_components
 
@@ -49,7 +49,8 @@ class GaussianMixture(MixtureEstimator):
       change: a fit that creeps is not taken for one that has arrived.
     - `reg_covar="auto"` keeps every variance at a millionth, or more, of the data's own in that direction, so changing the units of a
       column changes no label. A number is scikit-learn's: added to every variance, in squared units.
-    - `init_params="auto"` starts from the best of several short EM runs, on at most 50,000 rows. scikit-learn's four ways are there too.
+    - `init_params="auto"` starts from the best of several short EM runs, on at most 50,000 rows. scikit-learn's four ways are there too, and
+      labels (N,) or posteriors (N, K) of the rows that are fitted, -1 where they are not known: see `mixtura.start`. Such a start is one run.
     - A component that collapses or loses its rows is repaired, told once (RepairWarning) and recorded in `history_`; a fit never fails on it.
     - `fit`, `score`, `bic` and `aic` take `sample_weight`: a weight of 2 is a row twice.
     - `covariance_type` takes every family of Mixtura by name or mclust code: full (VVV), tied (EEE), diag (VVI), spherical (VII),
@@ -101,7 +102,7 @@ class GaussianMixture(MixtureEstimator):
         reg_covar: str | float | Regularisation = "auto",
         max_iter: int = 100,
         n_init: int = 1,
-        init_params: str = "auto",
+        init_params: str | ArrayLike = "auto",
         weights_init: ArrayLike | None = None,
         means_init: ArrayLike | None = None,
         precisions_init: ArrayLike | None = None,
@@ -150,6 +151,14 @@ class GaussianMixture(MixtureEstimator):
         """
         task = self._task()
         rule = online_rule(self.rule, task.regularisation, self.fixed)
+        with self._as_it_was_if_refused():
+            repairs = self._learn_batch(X, sample_weight, task, rule)
+        if repairs:
+            warnings.warn(f"a component was repaired in batch {self.n_iter_}: {repairs[0].message}; try larger batches", RepairWarning, stacklevel=2)
+        return self
+
+    def _learn_batch(self, X: Any, sample_weight: ArrayLike | None, task: Task, rule: Online) -> list[Event]:
+        """Learns from a batch; the repairs that were not told before."""
         source = self._source(X, sample_weight, reset=not hasattr(self, "mixture_"))
         with one_thread():
             stream = self.stream_ if hasattr(self, "stream_") else self._stream(source, task, rule)
@@ -167,9 +176,7 @@ class GaussianMixture(MixtureEstimator):
         self.lower_bounds_ = [self.lower_bound_]
         told = tuple((self.n_iter_, event) for event in repairs)
         self.history_ = History((self.lower_bound_,), (self.lower_bound_,), np.inf, told, "stream", 0, (self.lower_bound_,))
-        if repairs:
-            warnings.warn(f"a component was repaired in batch {self.n_iter_}: {repairs[0].message}; try larger batches", RepairWarning, stacklevel=2)
-        return self
+        return repairs
 
     @classmethod
     def from_fit(cls, fit: Fit, *, columns: Sequence[str] | None = None, **parameters: Any) -> Self:

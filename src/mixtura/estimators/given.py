@@ -11,7 +11,7 @@ from mixtura import checking
 from mixtura.errors import ParameterError
 from mixtura.families import Family
 from mixtura.mixture import Mixture
-from mixtura.moments import Array
+from mixtura.moments import Array, symmetric
 
 
 class Given(NamedTuple):
@@ -75,11 +75,11 @@ def _inverses(precisions: Array, family: Family) -> Array:
         if not (precisions > 0).all():
             raise wrong
         return 1 / precisions
+    if not symmetric(precisions):
+        raise wrong
     try:
         np.linalg.cholesky(precisions)
         inverses = np.linalg.inv(precisions)
     except np.linalg.LinAlgError:
         raise wrong from None
-    if not np.allclose(precisions, np.swapaxes(precisions, -1, -2)):
-        raise wrong
     return np.asarray((inverses + np.swapaxes(inverses, -1, -2)) / 2)

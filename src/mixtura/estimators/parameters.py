@@ -55,8 +55,8 @@ def as_json(name: str, value: Any) -> Any:
     if isinstance(value, list | tuple):
         items = [as_json(name, item) for item in value]
         return items if isinstance(value, list) else {"tuple": items}
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        return {"array": value.tolist()}
+    if hasattr(value, "__array__") and (array := np.asarray(value)).dtype.kind in "biuf":  # a column of a table too
+        return {"array": array.tolist()}
     raise ParameterError(
         f"{name} cannot be saved: got {value!r}, expected None, a number, text, an array or a rule of mixtura; "
         "try another value, or model.mixture_.save"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mixtura.checking import short
 from mixtura.errors import ParameterError
+from mixtura.families import Family
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 
@@ -68,6 +69,18 @@ class Fixed(NamedTuple):
         """Which components have any part fixed; empty where none has."""
         masks = [mask for mask in self if any(mask)]
         return np.any(masks, axis=0) if masks else np.zeros(0, dtype=bool)
+
+    def n_free(self, family: Family, K: int, D: int) -> int:
+        """How many of a mixture's parameters are free beside those that are fixed.
+
+        Weights sum to 1, so where some are fixed the others have one free parameter less than there are of them.
+
+        >>> from mixtura.families import FAMILIES
+        >>> Fixed(means=(True, False)).n_free(FAMILIES["full"], K=2, D=1)  # a mean, two variances and a weight
+        4
+        """
+        weights, means, covariances = (K - sum(mask) for mask in self)
+        return (family.n_covariance_parameters(covariances, D) if covariances else 0) + means * D + max(weights - 1, 0)
 
     def keep_means(self, means: Array, before: Array) -> Array:
         """The means (K, D), those that are fixed as they were before."""

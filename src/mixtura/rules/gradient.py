@@ -17,6 +17,7 @@ from mixtura.moments import Array
 from mixtura.regularisation import Floor, Regularisation
 from mixtura.rules.coordinates import Chart, check_free
 from mixtura.rules.fixed import Fixed, Masks
+from mixtura.rules.maximising import suited
 from mixtura.rules.optimizers import OPTIMIZERS, Optimizer
 from mixtura.rules.rule import Event, Rule, Update
 from mixtura.rules.schedules import Schedule
@@ -84,6 +85,7 @@ class GradientAscent(Rule):
     @with_one_thread
     def update(self, mixture: Mixture, statistics: Statistics, state: _State) -> Update:
         """One step uphill: from the best mixture so far, or from where the mini-batch was weighed."""
+        statistics = suited(mixture, statistics)
         ground = state.ground or _Ground(Chart.of(statistics, Fixed.of(self.fixed)), statistics.data_covariance)
         state = state._replace(ground=ground)
         if self.batch_rows is not None:

@@ -73,7 +73,7 @@ class LBFGS(Rule):
     @with_one_thread
     def update(self, mixture: Mixture, statistics: Statistics, state: _State) -> Update:
         """EM's step; later the answer to SciPy's question after value and gradient at this mixture, and the mixture where it asks next."""
-        fixed = Fixed.of(self.fixed)
+        fixed, statistics = Fixed.of(self.fixed), maximising.suited(mixture, statistics)
         if state.steps < self.patience:
             step = maximising.step(mixture, statistics, state.em, self.regularisation, fixed)
             return step._replace(state=state._replace(em=step.state, steps=state.steps + 1), remaining=math.inf)

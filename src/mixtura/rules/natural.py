@@ -52,6 +52,7 @@ class NaturalGradient(Rule):
     @with_one_thread
     def update(self, mixture: Mixture, statistics: Statistics, state: maximising.State) -> Update:
         """The M-step of the blend of what the mixture expects and what the rows say."""
+        statistics = maximising.suited(mixture, statistics)
         if state.reference is None:
             state = state._replace(reference=statistics.data_covariance)
         blend = statistics.scale(self.learning_rate)

@@ -69,7 +69,7 @@ class Online(Rule):
     @with_one_thread
     def update(self, mixture: Mixture, statistics: Statistics, state: OnlineState) -> Update:
         """The M-step of the running statistics with this batch blended in."""
-        running = statistics
+        running = statistics = maximising.suited(mixture, statistics)
         if state.running is not None:
             share = max((state.batches + self.offset) ** -self.exponent, self.forgetting)
             running = _blend(statistics, state.running, share)

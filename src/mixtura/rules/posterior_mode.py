@@ -57,6 +57,7 @@ class MAP(Rule):
     @with_one_thread
     def update(self, mixture: Mixture, statistics: Statistics, state: maximising.State) -> Update:
         """The M-step with the prior's rows added. Raises nothing, whatever the data made of a component."""
+        statistics = maximising.suited(mixture, statistics)
         state = state._replace(prior=self._prior(mixture, statistics, state))
         return maximising.step(mixture, statistics, state, self.regularisation, Fixed.of(self.fixed))
 

@@ -27,9 +27,9 @@ from mixtura.families import Family
 from mixtura.frame import LARGEST
 from mixtura.kernels import AnyGaussians, Gaussians
 from mixtura.mixture import Mixture
-from mixtura.moments import Array
+from mixtura.moments import Array, symmetric
 from mixtura.regularisation import RELATIVE_FLOOR, Floor
-from mixtura.rules.maximising import check_lasting, maximise
+from mixtura.rules.maximising import check_lasting, maximise, suited
 from mixtura.rules.natural import expected_statistics
 from mixtura.rules.prior import Prior
 from mixtura.rules.proportions import PROPORTIONS, Proportions
@@ -193,7 +193,7 @@ class Variational(Rule):
         covariance = _array("covariance_prior", self.covariance_prior, family.moment.shape(D))
         try:
             family.moment.whiteners(covariance[None], D)
-            fits = family.moment.axes < 2 or np.allclose(covariance, covariance.T)
+            fits = family.moment.axes < 2 or symmetric(covariance)
         except np.linalg.LinAlgError:
             fits = False
         if not fits:
@@ -208,6 +208,7 @@ class Variational(Rule):
     @with_one_thread
     def update(self, mixture: Mixture, statistics: Statistics, state: Beliefs) -> Update:
         """The posterior of greatest bound for these responsibilities: the prior's rows and theirs together (Bishop's 10.58 to 10.63)."""
+        statistics = suited(mixture, statistics)
         family, counts = mixture.family, statistics.counts
         prior = self._prior(family, mixture.K, statistics, state)
         reference = statistics.data_covariance if state.reference is None else state.reference

@@ -70,7 +70,7 @@ def select(
     goes on too. Those on all rows rank first; `rows` in the table tells which they are. None of these ends below one that it contains.
 
     `on_progress` is called after steps or cells, from one thread at a time, which need not be this one. `progress` shows the same, and the rows of
-    passes over files: bars on a terminal (stderr) and in a notebook, a plain line for each cell elsewhere.
+    passes over files: bars on a terminal (stderr) and in a notebook, a plain line for each cell elsewhere, or for each step of a single cell.
 
     `checkpoint` is a folder in which the search is kept, so that it survives its process: see `mixtura.fit`. Called again with the same arguments it
     goes on, and ends with the same bits; random_state=None is kept as it was drawn. What costs no more than milliseconds is computed anew.
