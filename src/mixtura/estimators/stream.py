@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mixtura.checking import short
 from mixtura.errors import ModelFileError, ParameterError
 from mixtura.families import Family
-from mixtura.forms import exactly, fields, listed, number, short, text, whole
+from mixtura.forms import exactly, fields, listed, number, text, whole
 from mixtura.mixture import Mixture
 from mixtura.regularisation import Floor, Regularisation
 from mixtura.rules import Event, Masks, Online, Rule
