@@ -83,8 +83,8 @@ def java() -> str | Missing:
     if found is None:
         return Missing("Spark", f"no Java in JAVA_HOME={home}" if home else "no Java", remedy)
     told = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(\d+)', told)
-    if version is None or int(version[1]) < JAVA:
+    version = re.search(r'version "((\d+)[^"]*)"', told)
+    if version is None or int(version[2]) < JAVA:
         return Missing("Spark", f"got Java {version[1] if version else 'that names no version'}, expected {JAVA} or later", remedy)
     return found
 

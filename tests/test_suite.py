@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 
 import conftest
@@ -20,6 +19,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = "tests/test_browser_report.py::test_points_and_ellipses_are_those_of_the_mixture"
 SPARK = ["tests/test_spark.py::test_every_family_is_summed[full]", "tests/test_spark.py::test_every_family_is_summed[tied]"]
+
+posix = pytest.mark.skipif(os.name != "posix", reason="makes programs and links")
 
 
 def run(*words: str, **settings: str) -> tuple[int, list[str]]:
@@ -40,24 +41,40 @@ def machine(folder: Path, **programs: str) -> str:
     return str(folder)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="makes a PATH of links")
-@pytest.mark.parametrize(
-    ("programs", "java"),
-    [({}, "no Java; try"), ({"java": "echo 'openjdk version \"11.0.2\"' >&2"}, "got Java 11, expected 17 or later; try")],
-    ids=["neither", "an old Java"],
-)
-def test_what_is_missing_is_skipped_and_counted_or_else_an_error(tmp_path: Path, programs: Mapping[str, str], java: str) -> None:
-    path = machine(tmp_path, **programs)
+@posix
+def test_what_is_missing_is_skipped_and_counted_or_else_an_error(tmp_path: Path) -> None:
+    path = machine(tmp_path)
     code, lines = run(PAGE, *SPARK, PATH=path)
     assert code == 0, lines
     assert "1 test of pages skipped: no Chromium; try apt-get install chromium" in lines
-    assert f"2 tests of Spark skipped: {java} apt-get install openjdk-17-jre-headless" in lines
+    assert "2 tests of Spark skipped: no Java; try apt-get install openjdk-17-jre-headless" in lines
     assert lines[-1].startswith("3 skipped in")
     code, lines = run(PAGE, *SPARK, PATH=path, MIXTURA_TESTS="all")
     assert code == 1, lines
     assert any("MIXTURA_TESTS=all, but no Chromium; try apt-get install chromium" in line for line in lines)
-    assert any(f"MIXTURA_TESTS=all, but {java} apt-get" in line for line in lines)
+    assert any("MIXTURA_TESTS=all, but no Java; try apt-get install openjdk-17-jre-headless" in line for line in lines)
     assert lines[-1].startswith("3 errors in")
+
+
+@posix
+@pytest.mark.parametrize(
+    ("told", "found"),
+    {
+        'openjdk version "17.0.12" 2024-07-16': None,
+        'java version "21" 2023-09-19 LTS': None,
+        'openjdk version "11.0.2" 2019-01-15': "got Java 11.0.2, expected 17 or later",
+        'java version "1.8.0_371"': "got Java 1.8.0_371, expected 17 or later",
+        "no Java runtime present": "got Java that names no version, expected 17 or later",
+    }.items(),
+)
+def test_spark_is_run_on_a_java_that_is_new_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, found: str | None) -> None:
+    monkeypatch.setenv("PATH", machine(tmp_path, java=f"echo '{told}' >&2"))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    java = needs.java.__wrapped__()
+    assert java == str(tmp_path / "java") if found is None else isinstance(java, needs.Missing) and java.what == found
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))  # Spark asks it alone
+    java = needs.java.__wrapped__()
+    assert isinstance(java, needs.Missing) and java.what == f"no Java in JAVA_HOME={tmp_path}"
 
 
 @pytest.mark.long
