@@ -61,10 +61,23 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.markexpr = ""
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem() -> Iterator[None]:
+    """Of a cross, leaves out the cases that there are not; refuses names that are others in every process, which then could not share the work."""
+    made = yield
+    if not isinstance(made, list):
+        return made
+    for one in made:
+        if " at 0x" in one.name:
+            raise pytest.Collector.CollectError(
+                f"a test's name holds an address: got {one.name!r}, expected the same name in every process; try ids="
+            )
+    return [one for one in made if not any(mark.kwargs["where"](**one.callspec.params) for mark in one.iter_markers("without"))]
+
+
 @pytest.hookimpl(tryfirst=True)  # before what is marked is deselected
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Drops what a cross holds that does not exist, and marks what the quick run leaves out of it."""
-    items[:] = [item for item in items if not any(mark.kwargs["where"](**_parameters(item)) for mark in item.iter_markers("without"))]
+    """Marks what the quick run leaves out of a cross."""
     laws = defaultdict(list)
     for item in items:
         laws[item.nodeid.partition("[")[0]].append(item)
@@ -77,10 +90,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                     item.add_marker("crossed")
 
 
-def _parameters(item: pytest.Item) -> dict[str, Any]:
-    return item.callspec.params if hasattr(item, "callspec") else {}
-
-
 def _cases(items: list[pytest.Item]) -> list[tuple[str, ...]]:
     """What of each list that is crossed is in a law's items; parameters that are given together have one list."""
     return [tuple(item.callspec._idlist) if hasattr(item, "callspec") else () for item in items]
@@ -91,11 +100,10 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
     """A file of tests that begins by importing a library which the machine lacks is skipped."""
     report = yield
     call = getattr(report, "call", None)
-    cause = call.excinfo.value.__cause__ if call and call.excinfo else None
-    name = (getattr(cause, "name", None) or "").partition(".")[0]
-    if isinstance(cause, ModuleNotFoundError) and name in needs.PACKAGES and not needs.everything():
+    missing = needs.missing_for(call.excinfo.value) if call and call.excinfo else None
+    if missing and not needs.everything():
         report.outcome = "skipped"
-        report.longrepr = (str(collector.path), 0, f"Skipped: {needs.package(name).how}")
+        report.longrepr = (str(collector.path), 0, f"Skipped: {missing.how}")
     return report
 
 

@@ -65,6 +65,17 @@ def package(name: str) -> Missing:
     return Missing(tests, f"no {name}", f"pip install 'mixtura[{extra}]'")
 
 
+def missing_for(error: BaseException) -> Missing | None:
+    """The package for whose absence a file was not imported, if that is why: the library's own error may have told of it."""
+    cause = error.__cause__
+    while isinstance(cause, ImportError):
+        name = (cause.name or "").partition(".")[0]
+        if isinstance(cause, ModuleNotFoundError) and name in PACKAGES:
+            return package(name)
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
 @functools.cache
 def chromium() -> str | Missing:
     """The browser's path."""

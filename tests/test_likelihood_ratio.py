@@ -425,7 +425,7 @@ def test_max_iter_that_is_used_up_is_told() -> None:
         ({"data": mixtura.open(groups(60, 0.0), weight=np.full(60, 2.0))}, DataError, "rows with weights"),
         ({"data": mixtura.open(groups(60, 0.0), weight=[0.0] + [1.0] * 59)}, DataError, "rows with weights"),
     ],
-    ids=str,
+    ids=lambda given: ",".join(given) if isinstance(given, dict) else str(given),
 )
 def test_what_makes_no_sense_is_refused(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message) as raised:
