@@ -19,14 +19,7 @@ from typing import Any
 
 from llvmlite.binding import ffi
 from numba import njit
-from numba.core.caching import (
-    CompileResultCacheImpl,
-    FunctionCache,
-    InTreeCacheLocator,
-    NullCache,
-    UserProvidedCacheLocator,
-    UserWideCacheLocator,
-)
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
 from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
@@ -122,13 +115,8 @@ class _Readable:
             raise NotADirectoryError(path)
 
 
-_Checked._locator_classes = [
-    *CompileResultCacheImpl._locator_classes,
-    *(
-        type(f"Readable{locator.__name__}", (_Readable, locator), {})
-        for locator in (UserProvidedCacheLocator, InTreeCacheLocator, UserWideCacheLocator)
-    ),
-]
+_folders = CompileResultCacheImpl._locator_classes  # in which Numba looks for one that can be written
+_Checked._locator_classes = [*_folders, *(type(f"Readable{folder.__name__}", (_Readable, folder), {}) for folder in _folders)]
 
 
 class _Folder(FunctionCache):  # type: ignore[misc]
