@@ -84,7 +84,7 @@ def test_float32_rows_of_any_unit_are_told_apart(name, unit):
 
 @pytest.mark.parametrize("name", ["full", "tied", "diag", "factor:1"])
 def test_an_origin_far_away_costs_float32_rows_nothing(name):
-    X = (heaps() + [1e6, -3e6]).astype(np.float32)
+    X = (heaps() + np.array([1e6, -3e6])).astype(np.float32)
     mixture = quietly(mixtura.GaussianMixture(2, covariance_type=name, random_state=0), X.astype(float)).mixture_
     np.testing.assert_allclose(mixture.log_density(X), mixture.log_density(X.astype(float)), atol=1e-4)
 
@@ -114,7 +114,7 @@ def test_weights_that_float64_cannot_count_are_refused(weight):
 @pytest.mark.parametrize("rows", [[[0.0], [1e-200], [2e-200]], [[0.0], [5e-324]], [[1e-75], [3e-75]], [[1e75], [3e75]], [[-1e308], [1e308]]])
 def test_columns_that_float64_cannot_square_are_refused(rows):
     with pytest.raises(DataError, match="column 'x0' cannot be squared in float64"):
-        mixtura.open(np.array(rows)).profile
+        mixtura.open(np.array(rows)).frame(common=False)
 
 
 @pytest.mark.parametrize("cut", [1e3, 1e6, 1e9])
