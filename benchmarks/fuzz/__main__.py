@@ -34,9 +34,7 @@ def main() -> int:
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     findings: list[Outcome] = []
     refusals: Counter[str] = Counter()
-    done = 0
-    for outcome in outcomes(_numbers(options, begun), options.seed, options.jobs, options.limit):
-        done += 1
+    for done, outcome in enumerate(outcomes(_numbers(options, begun), options.seed, options.jobs, options.limit), 1):
         counts[outcome.kind][outcome.result] += 1
         if outcome.result == "found":
             findings.append(outcome)

@@ -156,10 +156,8 @@ def loop(case: Case) -> None:
     family, factors = _family(case, D)
     chosen = mixtura.families.family_of(family, factors) if factors else mixtura.families.family_of(family)
     K = min(_components(case, n), 12)
-    if case.chance(0.6):
-        start = mixtura.start(wrapped.data, K, chosen, sample_weight=weights, random_state=0)
-    else:
-        start = given(case, chosen, K, D)
+    found = case.note("found", case.chance(0.6))
+    start = mixtura.start(wrapped.data, K, chosen, sample_weight=weights, random_state=0) if found else given(case, chosen, K, D)
     laws.mixture(case, start)
     rule = RULES[int(case.draw.integers(len(RULES)))](case)
     case.note("rule", str(rule))
@@ -235,7 +233,8 @@ def selection(case: Case) -> None:
     )
     criterion = case.one_of("criterion", ["bic", "bic", "icl", "aic", "held_out"])
     found = mixtura.select(
-        wrapped.data, range(least, least + case.one_of("more", [1, 2, 3])), families, criterion=criterion, sample_weight=weights, random_state=0, max_iter=50,
+        wrapped.data, range(least, least + case.one_of("more", [1, 2, 3])), families, criterion=criterion, sample_weight=weights, random_state=0,
+        max_iter=50,
         rule=case.one_of("rule", ["em", "em", "map", "lbfgs"]), reg_covar=case.one_of("reg_covar", RIDGES), folds=2,
     )  # fmt: skip
     best = found.best

@@ -18,8 +18,10 @@ from benchmarks.fuzz.tables import damaged
 X = np.random.default_rng(0).normal(size=(40, 2)) + np.repeat([[0.0], [6.0]], 20, axis=0)
 PLACE = "mixtura.mixture.1"
 VALUES: tuple[Any, ...] = (
-    None, True, False, 0, -1, 2, 10**30, 1.5, float("nan"), "", "em", "full", "factor:99999999", "\x1b[31m", "x" * 5000, [], {}, [[]], [None], {"a": {}}, [1, 2],
-    {"kind": "EM", "fields": {}}, {"kind": "exec", "fields": {}}, {"mixture": {}}, {"array": [[1], [2, 3]]}, {"array": "a"}, {"tuple": 5}, {"mapping": []},
+    None, True, False, 0, -1, 2, 10**30, 1.5, float("nan"), "", "em", "full", "factor:99999999", "\x1b[31m", "x" * 5000, [], {}, [[]], [None],
+    {"a": {}}, [1, 2],
+    {"kind": "EM", "fields": {}}, {"kind": "exec", "fields": {}}, {"mixture": {}}, {"array": [[1], [2, 3]]}, {"array": "a"}, {"tuple": 5},
+    {"mapping": []},
     {"family": {}}, ["a"] * 40, "__class__", "predict", "fit",
 )  # fmt: skip
 

@@ -116,13 +116,15 @@ def _covariances(case: Case, family: Any, K: int, D: int) -> Any:
 
 STRANGE: tuple[Any, ...] = (
     -1, 0, 1, 2, 2.5, 3.0, 1e300, float("nan"), float("inf"), -0.0, True, False, None, "2", "", "auto", b"1", 10**400, -(10**400), 2**63, np.int8(2),
-    np.uint64(2**63), np.float32(0.5), np.array(2), np.array([2]), np.array([1, 2]), [2], (), {}, object, 1 + 0j, "\x1b[31m", "x" * 9_000, np.datetime64("2020"),
+    np.uint64(2**63), np.float32(0.5), np.array(2), np.array([2]), np.array([1, 2]), [2], (), {}, object, 1 + 0j, "\x1b[31m", "x" * 9_000,
+    np.datetime64("2020"),
     np.str_("em"), range(3), {1}, Ellipsis, "full", "em", "nan",
 )  # fmt: skip
 SMALL = np.random.default_rng(0).normal(size=(20, 2))
 PLAIN = mixtura.Mixture([0.4, 0.6], [[0.0, 1.0], [2.0, 3.0]], [[1.0, 2.0], [0.5, 1.0]], "diag")
 NAMES = (
-    "n_components", "covariance_type", "tol", "reg_covar", "max_iter", "n_init", "init_params", "weights_init", "means_init", "precisions_init", "random_state",
+    "n_components", "covariance_type", "tol", "reg_covar", "max_iter", "n_init", "init_params", "weights_init", "means_init", "precisions_init",
+    "random_state",
     "warm_start", "verbose", "verbose_interval", "rule", "learning_rate", "fixed", "n_factors", "n_jobs",
 )  # fmt: skip
 BAYESIAN = (
@@ -182,7 +184,8 @@ RULE_FIELDS = {
     "Online": ("batch_rows", "exponent", "offset", "passes", "forgetting", "average", "seed"),
     "GradientAscent": ("learning_rate", "optimizer", "batch_rows", "passes", "seed"),
     "Squarem": ("patience", "tol"),
-    "Variational": ("weight_concentration_prior_type", "weight_concentration_prior", "mean_precision_prior", "mean_prior", "degrees_of_freedom_prior", "covariance_prior"),
+    "Variational": ("weight_concentration_prior_type", "weight_concentration_prior", "mean_precision_prior", "mean_prior",
+    "degrees_of_freedom_prior", "covariance_prior"),
 }  # fmt: skip
 
 

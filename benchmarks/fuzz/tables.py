@@ -15,7 +15,8 @@ from benchmarks.fuzz.cases import Case
 
 FORMATS = (".csv", ".csv", ".csv", ".tsv", ".txt", ".parquet", ".feather", ".npy")
 SEPARATORS = (",", ";", "\t", "|", " ", "  ", ":", ", ")
-CELLS = ("", "nan", "NaN", "inf", "-inf", "oops", '"', '""', "'", "1e999", "-1e-999", "0x10", "1_000", "1,5", "--1", "1e", "\0", "\x1b[31m", "é", "1" * 500, "=1+1",
+CELLS = ("", "nan", "NaN", "inf", "-inf", "oops", '"', '""', "'", "1e999", "-1e-999", "0x10", "1_000", "1,5", "--1", "1e", "\0", "\x1b[31m", "é",
+"1" * 500, "=1+1",
          "null", "None", "NA", "true", "TRUE", " 1 ", "1.0.0", "١", "1" * 140_000, "\u202e", "+5", "1d5", "\r")  # fmt: skip
 ENCODINGS = ("utf-8", "utf-8", "utf-8-sig", "latin-1", "utf-16", "utf-32", "utf-16-le", "cp1252")
 

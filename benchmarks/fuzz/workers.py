@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import importlib
+import math
 import multiprocessing
 import os
 import signal
@@ -12,7 +13,7 @@ import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.fuzz.cases import Outcome, run
 
@@ -22,6 +23,17 @@ LAST = 2.0  # seconds that it has for that
 TICK = 0.5  # seconds between looks at the clock
 
 
+BEGUN = "begun"  # what a process says when it begins a case: its time runs from then, and not from when the process was started
+
+
+class _At(NamedTuple):
+    """The case that a process is at, the seconds that it has, and when they are over."""
+
+    number: int
+    allowed: float
+    until: float = math.inf
+
+
 def _work(connection: Connection, seed: int, folder: str, table: str) -> None:
     """Runs the cases whose numbers come in, until there are no more."""
     kinds = importlib.import_module(table)
@@ -29,6 +41,7 @@ def _work(connection: Connection, seed: int, folder: str, table: str) -> None:
     faulthandler.enable(stack)
     faulthandler.register(ASKED, stack)
     while (number := connection.recv()) is not None:
+        connection.send(BEGUN)
         with tempfile.TemporaryDirectory(dir=folder) as place:
             outcome = run(kinds.KINDS, kinds.SHARES, seed, number, Path(place))
         connection.send(outcome)
@@ -39,20 +52,36 @@ class _Worker:
 
     def __init__(self, seed: int, folder: Path, table: str):
         self.seed, self.folder, self.table = seed, folder, table
-        self.at: tuple[int, float, float] | None = None
+        self.at: _At | None = None
         self._begin()
 
     def _begin(self) -> None:
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         self.stack = folder / "stack"
         self.connection, theirs = multiprocessing.get_context("spawn").Pipe()
-        self.process = multiprocessing.get_context("spawn").Process(target=_work, args=(theirs, self.seed, str(folder), self.table), daemon=True)
+        arguments = theirs, self.seed, str(folder), self.table
+        self.process = multiprocessing.get_context("spawn").Process(target=_work, args=arguments, daemon=True)
         self.process.start()
         theirs.close()
 
-    def give(self, number: int, limit: float) -> None:
-        self.at = number, time.monotonic() + limit, limit
-        self.connection.send(number)
+    def give(self, number: int | None, limit: float) -> None:
+        """A case to run; None where there are no more."""
+        self.at = None if number is None else _At(number, limit)
+        if number is not None:
+            self.connection.send(number)
+
+    def heard(self, at: _At, kind: str) -> Outcome | None:
+        """What became of the case, as far as the process has said; None where it has only begun."""
+        try:
+            said = self.connection.recv()
+        except (EOFError, ConnectionError):
+            self.process.join()
+            code, where = self.process.exitcode, self.replace()
+            return Outcome(at.number, kind, "found", f"the process ended with {code}", where)
+        if isinstance(said, Outcome):
+            return said
+        self.at = at._replace(until=time.monotonic() + at.allowed)
+        return None
 
     def replace(self) -> str:
         """Kills the process and begins another; returns where it was."""
@@ -66,50 +95,36 @@ class _Worker:
         return where
 
     def end(self) -> None:
-        if self.process.is_alive():
-            self.connection.send(None)
-            self.process.join(10)
-            self.process.kill()
+        """Kills the process: a case that it is at goes with it."""
+        self.process.kill()
+        self.process.join()
 
 
 def outcomes(numbers: Iterator[int], seed: int, jobs: int, limit: float, table: str = "benchmarks.fuzz.kinds") -> Iterator[Outcome]:
     """What becomes of these cases, in the order in which they end. `table` is the module of kinds and shares."""
     shares = importlib.import_module(table).SHARES
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # whose threads would take the cores from the other processes
     with tempfile.TemporaryDirectory(prefix="mixtura-fuzz-") as folder:
         workers = [_Worker(seed, Path(folder), table) for _ in range(jobs)]
         try:
             for worker in workers:
-                _next(worker, numbers, limit)
-            while busy := [worker for worker in workers if worker.at is not None]:
-                ready: list[Any] = wait([worker.connection for worker in busy], TICK)
-                for worker in busy:
-                    assert worker.at is not None
-                    number, until, allowed = worker.at
-                    kind = shares[number % len(shares)]
+                worker.give(next(numbers, None), limit)
+            while busy := [(worker, worker.at) for worker in workers if worker.at is not None]:
+                ready: list[Any] = wait([worker.connection for worker, _ in busy], TICK)
+                for worker, at in busy:
+                    kind = shares[at.number % len(shares)]
+                    outcome = None
                     if worker.connection in ready:
-                        try:
-                            yield worker.connection.recv()
-                        except (EOFError, ConnectionError):
-                            worker.process.join()
-                            code, where = worker.process.exitcode, worker.replace()
-                            yield Outcome(number, kind, "found", f"the process ended with {code}", where)
-                    elif time.monotonic() > until:
+                        outcome = worker.heard(at, kind)
+                    elif time.monotonic() > at.until:
                         where = worker.replace()
-                        if allowed == limit:
-                            worker.give(number, SECOND * limit)
-                            continue
-                        yield Outcome(number, kind, "found", f"no end within {allowed:.0f} s", where)
-                    else:
-                        continue
-                    _next(worker, numbers, limit)
+                        if at.allowed == limit:
+                            worker.give(at.number, SECOND * limit)
+                        else:
+                            outcome = Outcome(at.number, kind, "found", f"no end within {at.allowed:.0f} s", where)
+                    if outcome is not None:
+                        yield outcome
+                        worker.give(next(numbers, None), limit)
         finally:
             for worker in workers:
                 worker.end()
-
-
-def _next(worker: _Worker, numbers: Iterator[int], limit: float) -> None:
-    number = next(numbers, None)
-    worker.at = None
-    if number is not None:
-        worker.give(number, limit)

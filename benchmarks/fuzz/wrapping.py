@@ -180,4 +180,4 @@ CONTAINERS: dict[str, Callable[[Case, np.ndarray], Any]] = {
     "nothing": lambda case, X: None,
 }
 STRANGE = ("structured", "sparse", "flat", "cube", "ragged", "complex", "words", "times", "empty", "no columns", "scalar", "nothing")
-MAYBE = ("pandas", "function")  # with names that are refused, and where sample_weight is
+MAYBE = ("pandas", "function", "source")  # names may be refused, and weights beside the others

@@ -312,7 +312,7 @@ class Mixture:
 
         `random_state` is anything that numpy.random.default_rng takes.
 
-        Raises ParameterError unless n >= 1.
+        Raises ParameterError unless n is an integer >= 1.
 
         >>> import mixtura
         >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
@@ -320,9 +320,10 @@ class Mixture:
         >>> rows.shape, component.shape
         ((3, 1), (3,))
         """
-        if isinstance(n, int | np.integer) and n < 1:
-            raise ParameterError(f"cannot sample {checking.short(n)} rows: expected n >= 1; try n=1")
-        checking.whole("n", n, 1)
+        try:
+            checking.whole("n", n, 1)
+        except ParameterError as error:
+            raise ParameterError(f"cannot sample {checking.short(n)} rows: {error}") from None
         generator = generator_of(random_state)
         component = generator.choice(self.K, size=n, p=self.weights)
         covariances = np.broadcast_to(self.covariances, (self.K, *self.family.moment.shape(self.D)))
