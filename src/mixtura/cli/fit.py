@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "Folder in which the fit is kept on its way, made where missing."
 REPORT = "report.html"
-RESUME = "Go on with the fit that is kept in this folder, as it was called; takes no DATA and no other option."
+RESUME = "Go on with the fit that is kept in this folder, as it was called; takes no DATA, and no other option than --output."
 
 
 @searches
