@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import scipy.linalg  # noqa: F401  its BLAS is another one than NumPy's
 import threadpoolctl
+from tests.cases import overlapping
 
 import mixtura
 from mixtura.blas import _limit, one_thread, with_one_thread
-from tests.cases import overlapping
 
 WOKEN = Path(__file__).with_name("woken.py")
 
@@ -117,10 +117,11 @@ def _in_a_child(check: Callable[[], bool]) -> None:
         child = os.fork()
     if child == 0:
         signal.alarm(10)
+        status = 2
         try:
-            os._exit(0 if check() else 1)
-        except BaseException:
-            os._exit(2)
+            status = 0 if check() else 1
+        finally:
+            os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

@@ -47,7 +47,7 @@ class CommonAxes(Constraint):
         if previous is not None:
             return self._from(_axes(previous, counts), scatter, counts, MORE)[0]
         columns = np.broadcast_to(np.eye(scatter.shape[-1]), scatter.shape[:-3] + scatter.shape[-2:])
-        if counts.size * scatter.shape[-1] ** 3 * SWEEPS > BUDGET:
+        if counts.shape[-1] * scatter.shape[-1] ** 3 * SWEEPS > BUDGET:
             return self._from(self._most_promising(columns, scatter, counts), scatter, counts, SWEEPS)[0]
         found, least = self._from(columns, scatter, counts, SWEEPS)
         for constraint in self.contained:
@@ -109,19 +109,19 @@ def _turned_roots(axes: Array, scatter: Array, counts: Array, volumes: bool, swe
     """The same by roots of the scatters, for many columns, in as many sweeps as the budget has."""
     K, D = counts.shape[-1], scatter.shape[-1]
     turned = np.ascontiguousarray(axes.swapaxes(-1, -2))
-    roots = turned[..., None, :, :] @ _roots(scatter)
-    sweeps = min(sweeps, max(1, BUDGET // (counts.size * D**3)))
+    roots = turned[..., None, :, :] @ np.array([_root(W) for W in scatter.reshape(-1, D, D)]).reshape(scatter.shape)
+    sweeps = min(sweeps, max(1, BUDGET // (K * D**3)))
     _turn_roots_each(roots.reshape(-1, K, D, D), counts.reshape(-1, K), turned.reshape(-1, D, D), volumes, sweeps)
     return turned.swapaxes(-1, -2), np.asarray((roots**2).sum(axis=-1))
 
 
-def _roots(scatter: Array) -> Array:
-    """C with CC' = W of each scatter W (.., D, D), singular or not."""
+def _root(scatter: Array) -> Array:
+    """C with CC' = W of a scatter W (D, D), singular or not."""
     try:
         return np.asarray(np.linalg.cholesky(scatter))
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(scatter)
-        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])
+        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
 @compiled
