@@ -117,10 +117,11 @@ def _in_a_child(check: Callable[[], bool]) -> None:
         child = os.fork()
     if child == 0:
         signal.alarm(10)
+        status = 2
         try:
-            os._exit(0 if check() else 1)
-        except BaseException:  # noqa: BLE001 (a forked child ends here, whatever happened)
-            os._exit(2)
+            status = 0 if check() else 1
+        finally:
+            os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

@@ -136,6 +136,10 @@ class Moment(ABC):
         with this floor still never lowers the likelihood. `reference` is a covariance of the same moment.
         """
 
+    def below(self, covariances: Array, reference: Array, relative: float) -> NDArray[np.bool_]:
+        """Which covariances have an eigenvalue below `relative` that of `reference`: those that `floor` changes."""
+        return self.floor(covariances, reference, relative)[1]
+
     @abstractmethod
     def add_to_diagonal(self, covariances: Array, value: float) -> Array:
         """Sigma + value I."""
@@ -205,11 +209,14 @@ class _Matrix(Moment):
         return inverse_factors(covariances)
 
     def floor(self, covariances: Array, reference: Array, relative: float) -> tuple[Array, NDArray[np.bool_]]:
-        low = ~positive_definite(covariances - relative * reference)
+        low = self.below(covariances, reference, relative)
         if low.any():
             covariances = covariances.copy()
             covariances[low] = _clip_eigenvalues(covariances[low], reference, relative)
         return covariances, low
+
+    def below(self, covariances: Array, reference: Array, relative: float) -> NDArray[np.bool_]:
+        return ~positive_definite(covariances - relative * reference)
 
     def add_to_diagonal(self, covariances: Array, value: float) -> Array:
         return covariances + value * np.eye(covariances.shape[-1])
