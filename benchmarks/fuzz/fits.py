@@ -76,7 +76,8 @@ def estimator(case: Case) -> None:
         del parameters["n_factors"]
         if factors is not None:
             parameters["covariance_type"] = "full"
-        tame = tame and _believed(case, parameters, D)
+        shared = mixtura.families.family_of(parameters["covariance_type"]).constraint is not None  # there is no prior for such
+        tame = _believed(case, parameters, D) and tame and not shared
         rule = "bayesian"
     else:
         kind = mixtura.GaussianMixture
@@ -125,7 +126,7 @@ def _asked(case: Case, model: Any, wrapped: wrapping.Wrapped, weights: Any, rule
         figures = score, model.bic(X, sample_weight=weights), model.aic(X, sample_weight=weights)
         case.require(np.isfinite(figures).all(), f"score, BIC and AIC are numbers: got {figures}")
         if rule == "em":
-            near = (1e-2 if wrapped.single else 1e-6) * (1 + abs(score))
+            near = (1e-2 if wrapped.single else 1e-6) * (1 + abs(score)) + laws.lost(model.mixture_)
             case.require(abs(score - model.lower_bound_) <= near, f"the lower bound is the score: got {model.lower_bound_}, {score}")
     other = _others(case, D, wrapped.single)
     bare = mixtura.open(other)

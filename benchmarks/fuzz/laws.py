@@ -65,6 +65,13 @@ def asked(case: Case, one: mixtura.Mixture, X: Any, n: int) -> None:
     case.require(np.array_equal(together.component[clear & near], labels[clear & near]), "answers at once are those one by one")
 
 
+def lost(one: mixtura.Mixture) -> float:
+    """Nats that rounding may take from a log density where columns follow from others: a distance is a difference of as many more digits."""
+    U = one.whiteners
+    precisions = np.square(U).sum(axis=-2) if U.ndim == 3 else np.square(U)
+    return float(1e3 * one.D**2 * np.finfo(float).eps * (precisions * one.variances).max())
+
+
 def within(case: Case, one: mixtura.Mixture, X: np.ndarray, weights: np.ndarray | None, single: bool) -> None:
     """Means of rows lie among the rows."""
     X = X if weights is None else X[weights > 0]

@@ -473,14 +473,14 @@ class Mixture:
         deviations = np.sqrt(self.variances)
         if self.family.equivariance == "similarities":  # axes at right angles are as exact as the widest column
             deviations = np.broadcast_to(deviations.max(axis=1, keepdims=True), deviations.shape)
-        near = max(ROUNDING, self._lost_digits())
+        near = max(ROUNDING, self._lost_digits(deviations))
         return bool((np.abs(apart) <= near * deviations[:, :, None] * deviations[:, None, :]).all())
 
-    def _lost_digits(self) -> float:
-        """What rounding makes of the volume of the narrowest covariance, relative to it: by how much columns that follow from others amplify it."""
+    def _lost_digits(self, deviations: Array) -> float:
+        """What rounding makes of the volume of a covariance, relative to it: as much more as its narrowest direction is narrower than `deviations`."""
         U = self.whiteners
         precisions = np.square(U).sum(axis=-2) if U.ndim == 3 else np.square(U)
-        return float(ROUNDINGS * self.D * np.finfo(float).eps * (precisions * self.variances).max())
+        return float(ROUNDINGS * self.D * np.finfo(float).eps * (precisions * deviations**2).max())
 
     def _check_range(self) -> None:
         """Raises ParameterError where a mean or a deviation leaves float64 when it is squared, or its inverse does."""

@@ -89,10 +89,11 @@ COMMON_AXES = CommonAxes(FREE, (PROPORTIONAL, COMMON_AXES_EQUAL_VOLUMES))
 
 def _axes(covariances: Array, counts: Array) -> Array:
     """The axes (.., D, D) that covariances (.., K, D, D) share: of their sum, each as large as its rows are many and of no unit."""
-    if not np.isfinite(covariances).all():
-        covariances = np.where(np.isfinite(covariances), covariances, 0.0)
-    traces = np.maximum(np.trace(covariances, axis1=-2, axis2=-1), np.finfo(float).tiny)
-    shares = covariances / traces[..., None, None] * counts[..., None, None]
+    with np.errstate(over="ignore", invalid="ignore"):  # one that is nothing but rounding may have no trace
+        traces = np.maximum(np.trace(covariances, axis1=-2, axis2=-1), np.finfo(float).tiny)
+        shares = covariances / traces[..., None, None] * counts[..., None, None]
+    if not np.isfinite(shares).all():
+        shares = np.where(np.isfinite(shares), shares, 0.0)
     return np.asarray(np.linalg.eigh(shares.sum(axis=-3))[1])
 
 

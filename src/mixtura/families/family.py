@@ -20,6 +20,7 @@ from mixtura.families.constraint import EQUAL, Constraint, across
 from mixtura.moments import DIAGONAL, MATRIX, NORM, Array, Moment
 
 COARSE = 4.0  # the factor between ridges that are tried: the same one should serve from step to step
+BEYOND = 1e100  # times the covariance of all rows: a volume that left float64 on its way
 RIDGES = 26  # at most: what the bound in `_above` needs where a component holds no more than 1e-12 of the rows
 
 
@@ -159,8 +160,8 @@ class Family:
         return covariances
 
     def _below(self, covariances: Array, reference: Array, relative: float) -> NDArray[np.bool_]:
-        """Which covariances have an eigenvalue below `relative` that of the reference, or are no numbers."""
-        usable = np.asarray(np.isfinite(covariances).all(axis=tuple(range(-self.moment.axes, 0))))
+        """Which covariances have an eigenvalue below `relative` that of the reference, or are no numbers, or beyond all that rows may have."""
+        usable = np.asarray((np.abs(covariances) < BEYOND * np.abs(reference).max()).all(axis=tuple(range(-self.moment.axes, 0))))
         safe = np.where(across(usable, covariances), covariances, 0.0)
         return self.moment.below(safe, reference, relative)
 
