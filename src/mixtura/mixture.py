@@ -477,7 +477,7 @@ class Mixture:
         return bool((np.abs(apart) <= near * deviations[:, :, None] * deviations[:, None, :]).all())
 
     def _lost_digits(self, deviations: Array) -> float:
-        """What rounding makes of the volume of a covariance, relative to it: as much more as its narrowest direction is narrower than `deviations`."""
+        """What rounding makes of the volume of a covariance, relative to it: the more, the narrower it is somewhere than `deviations`."""
         U = self.whiteners
         precisions = np.square(U).sum(axis=-2) if U.ndim == 3 else np.square(U)
         return float(ROUNDINGS * self.D * np.finfo(float).eps * (precisions * deviations**2).max())
