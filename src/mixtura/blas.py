@@ -115,16 +115,8 @@ class _Limit:
                 library.set(threads)
                 del self.before[path, whose]
 
-    def before_fork(self) -> None:
-        """Nobody is halfway through anything above, nor sets a number of threads, while the process is forked."""
-        self.lock.acquire()
-
-    def after_fork_in_parent(self) -> None:
-        """Goes on."""
-        self.lock.release()
-
     def after_fork(self) -> None:
-        """In the child, where the other threads are no more."""
+        """In the child: another thread may have held the lock, and been halfway through anything above."""
         self.lock, self.modules = threading.RLock(), 0
         me = threading.get_ident()
         self.inside = {me: self.inside[me]} if self.inside.get(me) else {}
@@ -137,4 +129,4 @@ class _Limit:
 
 _limit = _Limit()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_limit.before_fork, after_in_parent=_limit.after_fork_in_parent, after_in_child=_limit.after_fork)
+    os.register_at_fork(after_in_child=_limit.after_fork)
