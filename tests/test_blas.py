@@ -154,7 +154,7 @@ def test_in_a_forked_child_only_the_thread_that_forked_is_inside() -> None:
 
 def test_a_library_that_comes_later_is_held_by_who_enters_next() -> None:
     code = """
-import threadpoolctl
+import numpy, threadpoolctl
 from mixtura.blas import one_thread
 def threads(): return sorted(one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas")
 with one_thread():

@@ -168,7 +168,7 @@ REFUSED = {
     "an endless ridge": (lambda: mixtura.GaussianMixture(1, reg_covar=1e300).fit(X), ParameterError, "reg_covar is not usable: got 1e+300"),
     "a list for a rule": (lambda: mixtura.GaussianMixture(1, rule=["em"]).fit(X), ParameterError, "unknown rule: got ['em']"),
     "a word for a rule": (lambda: mixtura.fit([[0.0], [1.0]], PAIR, "em"), ParameterError, "rule is not usable: got 'em'"),
-    "a list for a start": (lambda: mixtura.GaussianMixture(1, init_params=[]).fit(X), ParameterError, "unknown init_params: got []"),
+    "a list for a start": (lambda: mixtura.GaussianMixture(1, init_params=[]).fit(X), DataError, "labels do not fit the rows: got 0 labels"),
     "an array for warm_start": (lambda: mixtura.GaussianMixture(1, warm_start=X).fit(X), ParameterError, "warm_start is not usable"),
     "words for a floor": (lambda: mixtura.regularisation.Floor("a"), ParameterError, "relative is not usable: got 'a'"),
     "a word for steps": (lambda: mixtura.select(X, 1, max_iter="a"), ParameterError, "max_iter is not usable: got 'a'"),

@@ -604,5 +604,5 @@ def test_a_resumed_fit_writes_its_report(tmp_path):
     done(*words)
     before = (tmp_path / "m" / "report.html").read_bytes()
     (tmp_path / "m" / "report.html").unlink()
-    done("fit", "--resume", tmp_path / "c")
+    done("fit", "--resume", tmp_path / "c", "--output", tmp_path / "m")
     assert (tmp_path / "m" / "report.html").read_bytes() == before

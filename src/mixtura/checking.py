@@ -68,7 +68,9 @@ def array(name: str, value: Any, expected: str, remedy: str, verb: str = "is") -
     """
     try:
         with np.errstate(over="ignore"):
-            return np.array(value, dtype=np.float64)
+            if np.iscomplexobj(given := np.asarray(value)):
+                raise TypeError
+            return np.array(given, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         raise ParameterError(f"{name} {verb} not numbers: got {short(value)}, expected {expected}; try {remedy}") from None
 

@@ -58,6 +58,10 @@ def plain_failures() -> Iterator[None]:
         _end(f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""), 2)
     except MemoryError as error:
         _end(f"error: out of memory: {error}; try fewer rows or columns, or float32", 2)
+    except Exception:
+        if signals.heard is None:
+            raise
+        _end(word(), code())  # what libraries make of an interrupt in the middle of theirs
 
 
 @contextmanager

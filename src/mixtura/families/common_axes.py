@@ -17,8 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from mixtura import compiling
 from mixtura.families.compiled import compiled
 from mixtura.families.constraint import EQUAL, FREE, Constraint
 from mixtura.families.own_axes import composed
@@ -221,7 +221,7 @@ def _logarithm(value):  # type: ignore[no-untyped-def]
     return np.log(max(value, 1e-300))
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract"}, cache=True)
+@compiling.compiled(nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def _product(a, b):  # type: ignore[no-untyped-def]
     """a'b, summed in any order: all at once."""
     total = 0.0

@@ -6,15 +6,17 @@ loky, which neither forks nor runs the caller's script again. A replicate depend
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -27,8 +29,10 @@ from mixtura.sources import ArraySource
 from mixtura.sources.processors import asked, n_threads
 from mixtura.sources.workers import hands
 
+S = TypeVar("S")
 ALONE = 1.0  # seconds of replicates that this process computes before it asks what is left
 IN_HAND = 2  # replicates a process at a time: the next is there when one is done, and an interrupt leaves few behind
+LOOK = 0.5  # seconds between two looks at whether the process that asked is still there
 WORTHWHILE = 3.0  # seconds of replicates left for which starting other processes, about a second, pays
 
 
@@ -78,7 +82,11 @@ class Experiment:
 
 
 class Workers:
-    """Up to `n_jobs` processes (`sources.workers.hands`), started where that pays, kept from test to test, and ended at the end of a `with` block."""
+    """Up to `n_jobs` processes (`sources.workers.hands`), started where that pays, kept from test to test, and ended at the end of a `with` block.
+
+    All that loky is asked for is asked by one thread: an interrupt, which comes to the main thread, would find it in the middle of starting
+    processes, and what it had begun by then could neither be used nor be ended.
+    """
 
     def __init__(self, n_jobs: int | None):
         self.n_jobs = asked(n_jobs)
@@ -86,15 +94,26 @@ class Workers:
         self.reserved = ExitStack()
         self.executor: Any = None
         self.in_hand: set[Future[Replicate]] = set()
+        self._asking = ThreadPoolExecutor(1, "mixtura-replicates")
+        self._ask(int)  # it is there now
 
     def __enter__(self) -> Workers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self.end(at_once=kind is not None)
+        try:
+            self.end(at_once=kind is not None)
+        finally:
+            self._asking.shutdown(wait=False)
 
     def end(self, at_once: bool) -> None:
         """Ends the processes; `at_once` with whatever they have in hand."""
+        self._ask(self._end, at_once)
+
+    def _ask(self, what: Callable[..., S], *given: Any) -> S:
+        return self._asking.submit(what, *given).result()
+
+    def _end(self, at_once: bool) -> None:
         if self.executor is None:
             return
         # loky stumbles over work that is asked for but not yet handed out, which takes it a moment
@@ -122,31 +141,43 @@ class Workers:
         return self.executor is not None or (done > 0 and spent > ALONE and spent / done * (count - done) > WORTHWHILE)
 
     def _elsewhere(self, experiment: Experiment, numbers: range) -> Iterator[Replicate]:
-        from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
+        from joblib.externals.loky import BrokenProcessPool
 
         if self.executor is None:
             self.count = self.reserved.enter_context(hands(self.n_jobs, n_threads(self.n_jobs)))
-            self.executor = ProcessPoolExecutor(self.count, initializer=_begin)
 
         ahead = iter(numbers)
         try:
-            while self._hand_out(experiment, ahead):
+            while self._ask(self._hand_out, experiment, ahead):
                 done, self.in_hand = wait(self.in_hand, return_when=FIRST_COMPLETED)
                 yield from (one.result() for one in done)
         except BrokenProcessPool as error:
-            self.end(at_once=True)
+            self._ask(self._end, True)
             raise WorkerError(f"a process that computed replicates ended before its work: {error}; try fewer n_jobs, they may lack memory") from error
 
     def _hand_out(self, experiment: Experiment, ahead: Iterator[int]) -> bool:
         """Fills the hands up again; whether there is anything in them."""
+        from joblib.externals.loky import ProcessPoolExecutor
+
+        if self.executor is None:
+            self.executor = ProcessPoolExecutor(self.count, initializer=_begin, initargs=(os.getpid(),))
         for number in islice(ahead, IN_HAND * self.count - len(self.in_hand)):
             self.in_hand.add(self.executor.submit(experiment.replicate, number))
         return bool(self.in_hand)
 
 
-def _begin() -> None:
+def _begin(asker: int) -> None:
     """What a process does first.
 
-    It is deaf to Ctrl-C, which reaches every process of a terminal: the one that asked for the replicates hears it, and ends the others.
+    It is deaf to Ctrl-C, which reaches every process of a terminal: the one that asked for the replicates hears it, and ends the others. Should
+    that one be gone without having done so, as after kill -9, nobody waits for this one either.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_outlive_nobody, args=(asker,), daemon=True).start()
+
+
+def _outlive_nobody(asker: int) -> None:
+    while os.name == "posix" and os.getppid() == asker:
+        time.sleep(LOOK)
+    if os.name == "posix":
+        os._exit(1)
