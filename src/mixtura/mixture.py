@@ -322,7 +322,9 @@ class Mixture:
         try:
             checking.whole("n", n, 1)
         except ParameterError:
-            raise ParameterError(f"cannot sample {checking.short(n)} rows: expected an integer >= 1; try n=1") from None
+            raise ParameterError(
+                f"cannot sample {checking.short(n)} rows: n is not usable: got {checking.short(n)}, expected an integer >= 1; try n=1"
+            ) from None
         generator = generator_of(random_state)
         component = generator.choice(self.K, size=n, p=self.weights)
         covariances = np.broadcast_to(self.covariances, (self.K, *self.family.moment.shape(self.D)))
