@@ -21,7 +21,7 @@ from mixtura.sources import files
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs signals and locks")
 FAITHFUL = Path(__file__).parent.parent / "examples" / "old_faithful.csv"
 COMMAND = [sys.executable, "-m", "mixtura"]
-LONG = ["--components", "1:60", "--family", "full,tied"]
+LONG = ["--components", "1:30", "--family", "full"]
 ROWS = 200_000
 SAID = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 
@@ -81,7 +81,7 @@ def test_a_signal_at_any_moment_leaves_nothing_half_written(place, tmp_path, cas
         (tmp_path / name).symlink_to(place / name)
     before = set(os.listdir(tmp_path))
     moments = random.Random(case)
-    for _ in range(2):
+    for _ in range(1 if case == "fit" else 2):
         with begun([*COMMAND, *words], cwd=tmp_path) as process:
             time.sleep(moments.uniform(0.2, life))
             process.send_signal(signal.SIGTERM)
@@ -113,8 +113,16 @@ main()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("name", ["typer", "numba", "scipy", "pyarrow", "narwhals", "numba.core.types", "scipy.linalg", "mixtura.fitting"])
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("typer", signal.SIGINT),
+        ("numba.core.types", signal.SIGINT),
+        ("scipy.linalg", signal.SIGINT),
+        ("pyarrow", signal.SIGINT),
+        ("numba", signal.SIGTERM),
+    ],
+)
 def test_a_signal_within_the_imports_is_one_line(tmp_path, name, number):
     words = ["fit", str(FAITHFUL), "--output", str(tmp_path / "out"), "--quiet"]
     done = subprocess.run([sys.executable, "-c", IMPORTING, name, str(int(number)), *words], capture_output=True, text=True, preexec_fn=heard)
@@ -196,19 +204,17 @@ def test_a_signal_that_comes_where_nothing_can_be_raised_is_heard_all_the_same(p
     ("shell", "code", "error"),
     [
         ("mixtura show {model} --json | true", 141, ""),
-        ("mixtura show {model} | true", 141, ""),
         ("mixtura --help | true", 141, ""),
         ("mixtura predict {model} {data} --output out.csv | true", 141, ""),
-        ("mixtura show {model} >&-", 0, ""),
         ("mixtura show {model} --json >&-", 0, ""),
         ("mixtura sample {model} --rows 5 --output out.csv >&- 2>&- <&-", 0, ""),
         ("mixtura show nothing 2>&-", 2, ""),
+        ("mixtura show {model} > /dev/full", 2, "mixtura: error: No space left on device\n"),
         (
-            "mixtura show {model} --json > /dev/full",
+            "mixtura --version > /dev/full",
             2,
             "mixtura: error: cannot write what there is to show: No space left on device; try another stdout\n",
         ),
-        ("mixtura show {model} > /dev/full", 2, "mixtura: error: No space left on device\n"),
         ("mixtura show nothing 2> /dev/full", 2, ""),
     ],
 )
@@ -268,7 +274,7 @@ def test_what_a_killed_process_leaves_is_swept_by_the_next_run_and_nothing_else(
 
 
 def test_a_killed_command_is_swept_by_the_next(place, tmp_path):
-    words = ["sample", place / "model.safetensors", "--rows", "3000000", "--output", tmp_path / "out.csv"]
+    words = ["sample", place / "model.safetensors", "--rows", "1000000", "--output", tmp_path / "out.csv"]
     with begun([*COMMAND, *words]) as process:
         while process.poll() is None and not os.listdir(tmp_path):
             time.sleep(0.001)

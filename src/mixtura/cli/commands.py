@@ -24,7 +24,7 @@ app.command()(plainly(predict.predict, *WRITE))
 app.command()(plainly(report.report, *WRITE, "mixtura.report"))
 app.command()(plainly(sample.sample, *WRITE))
 app.command()(plainly(show.show, "mixtura.cli.models", "mixtura.cli.screen"))
-app.command()(plainly(test.test, *SEARCH, "mixtura.likelihood_ratio"))
+app.command()(plainly(test.test, *SEARCH, "mixtura.likelihood_ratio", "scipy.linalg", "joblib.externals.loky"))
 
 Misuse: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")  # click's, wherever this typer has it
 

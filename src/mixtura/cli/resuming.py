@@ -36,10 +36,12 @@ class Resumable(TyperCommand):
 
         from mixtura.cli.telling import plain_failures
 
-        with plain_failures():
-            return self._resumed(ctx, *_asked(ctx, args))
+        with plain_failures(), contextlib.ExitStack() as moved:
+            rest = self._resumed(ctx, moved, *_asked(ctx, args))
+            ctx.with_resource(moved.pop_all())  # back when the command has ended
+        return rest
 
-    def _resumed(self, ctx: Any, folder: Path, output: str | None) -> list[str]:
+    def _resumed(self, ctx: Any, moved: contextlib.ExitStack, folder: Path, output: str | None) -> list[str]:
         """The context has the parameters that the checkpoint notes, but for where it lies now, and where the model goes."""
         from mixtura.checkpoints import note_of
         from mixtura.cli.commands import Misuse
@@ -51,7 +53,7 @@ class Resumable(TyperCommand):
             raise FileError(f"cannot resume {folder}: it was not begun by the command; try the same call in Python")
         words, here = noted["words"], Path.cwd()
         try:
-            ctx.with_resource(contextlib.chdir(noted["folder"]))
+            moved.enter_context(contextlib.chdir(noted["folder"]))
         except (OSError, ValueError) as error:
             said = getattr(error, "strerror", None) or error
             raise FileError(f"cannot resume {folder} in {noted['folder']}: {said}; try where the data are") from None

@@ -64,6 +64,8 @@ class Stream:
                 raise ValueError("other numbers than a stream has")
             weights, means, covariances = (tensors[f"stream.{name}"] for name in ("weights", "means", "covariances"))
             K, D = Mixture(weights, means, covariances, family).means.shape
+            if not weights.dtype == means.dtype == covariances.dtype == np.float64:
+                raise ValueError("mixture: its arrays are not of float64")
             mixture = Mixture.trusted(weights, means, covariances, family)
             sums = {which: _statistics(which, family, K, D, tensors, numbers[which]) for which in SUMS if which in numbers}
             reseeded = _array(tensors["stream.reseeded"], "iu", (K,))

@@ -56,7 +56,9 @@ class Profiled:
 
     def fits(self, result: Any, source: Columned) -> bool:
         """Whether this can be a profile of the source's rows."""
-        if not (isinstance(result, Profile) and is_count(result.rows) and isinstance(result.weight, float)):
+        if not (
+            isinstance(result, Profile) and is_count(result.rows) and isinstance(result.weight, float) and (result.weight > 0 or not result.rows)
+        ):
             return False
         return all(_is_array(one, (source.D,)) for one in (result.minimum, result.maximum, result.mean, result.squares))
 
@@ -112,7 +114,7 @@ class Swept(_Weighing):
 
     def fits(self, result: Any, source: Columned) -> bool:
         """Whether these can be such sums."""
-        return _is_array(result, (self.plan.size,)) and is_count(round(result[2]) if np.isfinite(result[2]) else None)
+        return _is_array(result, (self.plan.size,)) and bool((result[1:3] > 0).all() and np.isfinite(result[1:3]).all() and result[2] >= 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +206,7 @@ class Scored(_Weighing):
 
     def fits(self, result: Any, source: Columned) -> bool:
         """Whether these can be such sums."""
-        return _is_array(result, (3,))
+        return _is_array(result, (3,)) and bool(result[1] > 0)
 
 
 @dataclass(frozen=True, eq=False)
