@@ -274,7 +274,7 @@ def test_what_a_killed_process_leaves_is_swept_by_the_next_run_and_nothing_else(
 
 
 def test_a_killed_command_is_swept_by_the_next(place, tmp_path):
-    words = ["sample", place / "model.safetensors", "--rows", "3000000", "--output", tmp_path / "out.csv"]
+    words = ["sample", place / "model.safetensors", "--rows", "1000000", "--output", tmp_path / "out.csv"]
     with begun([*COMMAND, *words]) as process:
         while process.poll() is None and not os.listdir(tmp_path):
             time.sleep(0.001)

@@ -196,7 +196,7 @@ def test_a_model_that_was_tampered_with_is_refused_in_one_line(place, case):
         "sample m.safetensors --rows 3 -o o.csv",
     ):
         refused(*words.split())
-    if not case.startswith("columns"):  # a mixture by itself has no names
+    if not case.startswith("columns"):  # of which a mixture knows nothing
         with pytest.raises(ModelFileError):
             mixtura.Mixture.load("m.safetensors")
     assert not Path("o.csv").exists()
@@ -211,16 +211,16 @@ def test_a_model_of_strangers_that_is_whole_works(place):
 @pytest.mark.parametrize("name", ["data", "history", "events", "settings", "versions", "estimator", "n_rows", "bic", "seed"])
 def test_a_report_believes_no_metadata(place, name):
     kept = 0
-    for junk in JUNK:
+    for junk in JUNK[::2]:
         Path("m.safetensors").write_bytes(packed({**META, name: junk}))
         kept += run("report", "m.safetensors", "x.csv", "-o", "r.html").exit_code == 0
         assert run("show", "m.safetensors").exit_code == run("show", "m.safetensors", "--json").exit_code == 0
-    assert kept < len(JUNK) or name in ("n_rows", "bic", "seed")  # which it shows only where they are numbers
+    assert kept < len(JUNK[::2]) or name in ("n_rows", "bic", "seed")  # which it shows only where they are numbers
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_report_believes_no_settings(place, name):
-    for junk in (*JUNK, ...):
+    for junk in (*JUNK[1::2], ...):
         settings = {key: value for key, value in {**SETTINGS, name: junk}.items() if value is not ...}
         Path("m.safetensors").write_bytes(packed({**META, "settings": settings}))
         run("report", "m.safetensors", "x.csv", "-o", "r.html")
@@ -232,7 +232,7 @@ def test_a_report_believes_no_summary(place):
     plain = run("report", "m", "x.csv", "-o", "r.html")
     assert plain.exit_code == 0
     for name in ("criterion", "candidates", "compared", "interrupted", "best"):
-        for junk in (*JUNK, [summary["best"] | {"family": 3}], [summary["best"] | {"bic": "x"}], [summary["best"] | {"status": None}], [{}]):
+        for junk in (*JUNK[::4], [summary["best"] | {"family": 3}], [summary["best"] | {"bic": "x"}], [summary["best"] | {"status": None}], [{}]):
             Path("m/summary.json").write_text(json.dumps({**summary, name: junk}))
             assert run("report", "m", "x.csv", "-o", "r.html").exit_code == 0  # as of another fit
     Path("m/summary.json").write_text(DEEP)
