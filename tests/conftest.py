@@ -72,7 +72,11 @@ def pytest_pycollect_makeitem() -> Iterator[None]:
             raise pytest.Collector.CollectError(
                 f"a test's name holds an address: got {one.name!r}, expected the same name in every process; try ids="
             )
-    return [one for one in made if not any(mark.kwargs["where"](**one.callspec.params) for mark in one.iter_markers("without"))]
+    return [one for one in made if not any(mark.kwargs["where"](**_parameters(one)) for mark in one.iter_markers("without"))]
+
+
+def _parameters(item: pytest.Item) -> dict[str, Any]:
+    return item.callspec.params if hasattr(item, "callspec") else {}
 
 
 @pytest.hookimpl(tryfirst=True)  # before what is marked is deselected
