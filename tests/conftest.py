@@ -72,11 +72,12 @@ def pytest_pycollect_makeitem() -> Iterator[None]:
             raise pytest.Collector.CollectError(
                 f"a test's name holds an address: got {one.name!r}, expected the same name in every process; try ids="
             )
-    return [one for one in made if not any(mark.kwargs["where"](**_parameters(one)) for mark in one.iter_markers("without"))]
+    return [one for one in made if not _left_out(one)]
 
 
-def _parameters(item: pytest.Item) -> dict[str, Any]:
-    return item.callspec.params if hasattr(item, "callspec") else {}
+def _left_out(item: Any) -> bool:
+    """Whether a cross holds no such case; a test without parameters is no cross."""
+    return hasattr(item, "callspec") and any(mark.kwargs["where"](**item.callspec.params) for mark in item.iter_markers("without"))
 
 
 @pytest.hookimpl(tryfirst=True)  # before what is marked is deselected

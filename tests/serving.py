@@ -20,6 +20,7 @@ import mixtura
 from mixtura.cli.explore import _keep
 from mixtura.explore import Exploration, Place
 from mixtura.explore.app import listening, server
+from mixtura.explore.guard import Keys
 
 TOKEN = "right"
 FAITHFUL = Path(__file__).parent.parent / "examples" / "old_faithful.csv"
@@ -43,6 +44,8 @@ class Told(NamedTuple):
 
 class Client:
     """Requests to 127.0.0.1, with the path as it is written."""
+
+    keys: Keys
 
     def __init__(self, port: int):
         self.port = port
@@ -71,16 +74,19 @@ class Client:
 
 @contextmanager
 def served(exploration: Exploration) -> Iterator[Client]:
-    """The exploration's page on a port that is free, behind /right/."""
+    """The exploration's page on a port that is free, behind /right/, to which the client's `keys` lead."""
+    keys = Keys()
     with listening() as place:
-        serving = server(exploration, place, TOKEN)
+        serving = server(exploration, place, TOKEN, keys)
         thread = threading.Thread(target=serving.run, kwargs={"sockets": [place]}, daemon=True)
         thread.start()
         while not serving.started:
             assert thread.is_alive()
             time.sleep(0.01)
         try:
-            yield Client(place.getsockname()[1])
+            client = Client(place.getsockname()[1])
+            client.keys = keys
+            yield client
         finally:
             serving.should_exit = True
             thread.join(30)

@@ -442,6 +442,7 @@ def test_a_prior_that_float64_cannot_hold_is_held_at_the_floor(X: np.ndarray) ->
         ({"covariance_prior": np.eye(2)}, r"covariance_prior does not fit: got shape \(2, 2\), expected \(3, 3\)"),
         ({"covariance_prior": -np.eye(3)}, "covariance_prior is not a covariance"),
         ({"covariance_prior": np.eye(3) + np.eye(3, k=1)}, "covariance_prior is not a covariance"),
+        ({"covariance_prior": 1e-9 * (np.eye(3) + 0.5 * np.eye(3, k=1))}, "covariance_prior is not a covariance"),
         ({"covariance_prior": 0.0, "covariance_type": "spherical"}, "covariance_prior is not a covariance"),
         ({"covariance_prior": [1.0, 1.0], "covariance_type": "tied_diag"}, r"covariance_prior does not fit: got shape \(2,\), expected \(3,\)"),
     ],

@@ -283,3 +283,23 @@ def test_every_move_is_a_fit_of_its_own_and_is_recorded(chromium, tmp_path):
             many.slide(3)
         assert "fitted to all 3,000 rows" in many.text("status")
         assert many.moves("all")[-1]["took"] > many.moves()[-1]["took"]
+
+
+def test_the_address_opens_the_page_once_and_the_page_has_one_of_its_own(chromium, tmp_path):
+    place = Place(str(FAITHFUL), None, str(tmp_path / "model"))
+    with closing(Exploration(lambda names: mixtura.open(FAITHFUL, names), partial(_keep, place), place)) as one, served(one) as client:
+        address = f"http://127.0.0.1:{client.port}/open/{client.keys.new()}"
+        with opened(browser=chromium, but=("/fit", "/progress")) as page:
+            page.goto(address)
+            until(Page(page, one).moves, "the first fit")
+            assert page.url == f"http://127.0.0.1:{client.port}/{TOKEN}/"
+            page.reload()
+            until(Page(page, one).moves, "the fit after a reload")
+            page.goto(address)  # typed again, in the same browser
+            until(Page(page, one).moves, "the fit of the same address")
+            tab = page.context.new_page()
+            tab.goto(page.url)
+            until(Page(tab, one).moves, "the fit in a second tab")
+        with opened(browser=chromium, but=("403",)) as page:  # a context of its own is another browser
+            assert page.goto(address).status == 403
+            assert "used already" in page.inner_text("body")

@@ -29,6 +29,7 @@ from mixtura.errors import DataError, ParameterError, WorkerError
 from mixtura.families import Family
 from mixtura.families import factor as factor_family
 from mixtura.sources.dask import DaskSource
+from mixtura.sources.processors import n_threads
 from mixtura.sources.tasks import Swept
 
 pytestmark = pytest.mark.long
@@ -83,6 +84,11 @@ def compare(one: mixtura.Mixture, other: mixtura.Mixture) -> None:
 
 
 # equality
+
+
+def test_a_task_takes_one_thread_of_its_worker(client: Client) -> None:
+    assert client.submit(n_threads, None).result() == 1
+    assert client.submit(n_threads, 3).result() == 3
 
 
 @pytest.mark.quick

@@ -41,7 +41,6 @@ SHORT = {  # pages of a second or two, which are in the quick run
     "docs/coming-from-mclust.md",
     "docs/coming-from-scikit-learn.md",
     "docs/many-columns.md",
-    "docs/textbook-loop.md",
 }
 PACKAGE = Path(mixtura.__file__).parent
 WITH_EXAMPLES = [  # modules, by name
@@ -49,7 +48,7 @@ WITH_EXAMPLES = [  # modules, by name
     for path in sorted(PACKAGE.rglob("*.py"))
     if ">>> " in path.read_text()
 ]
-COMMAND = f'mixtura() {{ "{sys.executable}" -m mixtura "$@"; }}\n'
+COMMAND = f'python() {{ "{sys.executable}" "$@"; }}\nmixtura() {{ python -m mixtura "$@"; }}\n'
 
 
 class Block(NamedTuple):

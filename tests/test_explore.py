@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import until
 from serving import TOKEN, Client, served
 from typer.testing import CliRunner
 
@@ -26,7 +27,8 @@ from mixtura.cli import app
 from mixtura.cli.explore import _keep
 from mixtura.errors import DataError, MissingLibraryError, ParameterError
 from mixtura.explore import Exploration, Place, Question, Superseded
-from mixtura.explore.app import OWN, SHARED, listening, new_token
+from mixtura.explore.app import OWN, SHARED, listening
+from mixtura.explore.guard import LARGEST, new_secret
 from mixtura.explore.newest import Newest
 from mixtura.families import ALL
 from mixtura.pages.assets import _at_once
@@ -139,10 +141,82 @@ def test_paths_that_are_none(client, method, path, status):
         (b"{", "application/json", 422),
         (b"\xff", "application/json", 422),
         (b"[1]", "application/json", 422),
+        (b"[" * 50_000 + b"]" * 50_000, "application/json", 422),
+        (b'{"a":' * 15_000 + b"1" + b"}" * 15_000, "application/json", 422),
+        (b"9" * 99_000, "application/json", 422),
     ],
 )
 def test_what_is_no_question(client, content, kind, status):
     assert client.request("POST", f"/{TOKEN}/fit", content, {"content-type": kind}).status == status
+
+
+def told_of(client, *parts, more=b""):
+    """The status of an answer to raw bytes, which may say anything of their length; `more` is sent until nobody listens."""
+    with socket.create_connection(("127.0.0.1", client.port), timeout=30) as sender:
+        head = f"POST /{TOKEN}/fit HTTP/1.1\r\nhost: 127.0.0.1:{client.port}\r\ncontent-type: application/json\r\n".encode()
+        sender.sendall(head + b"".join(parts))
+        sent = 0
+        sender.settimeout(0.01)
+        while more and sent < 50 * LARGEST:
+            try:
+                sent += sender.send(more)
+            except (TimeoutError, ConnectionError):
+                break
+        sender.settimeout(30)
+        return sender.makefile("rb").readline(), sent
+
+
+CHUNK = b"fff\r\n" + b" " * 0xFFF + b"\r\n"
+
+
+@pytest.mark.parametrize("said", [b"", b"content-length: 5\r\n"], ids=["no length", "a length that lies"])
+def test_a_body_is_measured_and_not_believed(client, said):
+    question = b'{"components": 0}'
+    chunk = b"%x\r\n%s\r\n0\r\n\r\n" % (len(question), question)
+    status, _ = told_of(client, said, b"transfer-encoding: chunked\r\n\r\n", chunk)
+    assert status.split()[1] in (b"422", b"400")  # it is read, and no good question; or both headers at once are refused
+    status, sent = told_of(client, said, b"transfer-encoding: chunked\r\n\r\n", more=CHUNK)
+    assert status.split()[1:2] in ([b"413"], [b"400"], [])  # [] where the connection ended before the answer was read
+    assert sent < 50 * LARGEST
+
+
+@pytest.mark.parametrize("length", [b"100001", b"9" * 5000, b"-1", b"x"])
+def test_a_length_that_is_too_much_is_refused_before_anything_is_read(client, length):
+    status, _ = told_of(client, b"content-length: " + length + b"\r\n\r\n")
+    assert status.split()[1] in (b"413", b"400")
+
+
+def test_a_key_opens_the_page_once_and_goes_on_doing_so_in_that_browser(client):
+    key = client.keys.new()
+    assert client.request("HEAD", f"/open/{key}").status == 405  # which does not use it up
+    opened = client.get(f"/open/{key}")
+    assert (opened.status, opened.headers["location"]) == (303, f"/{TOKEN}/")
+    cookie = opened.headers["set-cookie"]
+    assert "HttpOnly" in cookie and "SameSite=strict" in cookie and "Path=/open/" in cookie and TOKEN not in cookie
+    assert client.get(opened.headers["location"]).status == 200
+    mine = {"cookie": cookie.split(";")[0]}
+    assert client.get(f"/open/{key}", headers=mine).status == 303
+    for other in ({}, {"cookie": mine["cookie"][:-1]}, {"cookie": "mixtura"}, {"cookie": '"\\;='}):
+        refused = client.get(f"/open/{key}", headers=other)
+        assert refused.status == 403 and "used already" in refused.json()["error"] and TOKEN not in refused.text
+
+
+def test_a_cookie_that_was_put_there_by_another_page_is_not_taken(client):
+    key = client.keys.new()
+    planted = {"cookie": f"mixtura-{client.port}=planted"}
+    assert "planted" not in client.get(f"/open/{key}", headers=planted).headers["set-cookie"]
+    assert client.get(f"/open/{key}", headers=planted).status == 403
+
+
+@pytest.mark.parametrize("path", ["/open/", "/open/wrong", "/open", f"/open/{TOKEN}", f"/open/{TOKEN}/", "/open/a/b"])
+def test_other_keys_open_nothing(client, path):
+    assert client.get(path).status == 403
+
+
+def test_a_key_is_for_this_host_alone(client):
+    key = client.keys.new()
+    assert client.get(f"/open/{key}", headers={"host": f"example.org:{client.port}"}).status == 403
+    assert client.get(f"/open/{key}").status == 303
 
 
 BAD = [
@@ -469,8 +543,8 @@ def test_it_listens_on_this_machine_alone_and_says_when_it_cannot():
 
 
 def test_tokens_are_long_and_never_the_same():
-    assert len({new_token() for _ in range(100)}) == 100
-    assert min(len(new_token()) for _ in range(100)) >= 43  # 256 bits in base64
+    assert len({new_secret() for _ in range(100)}) == 100
+    assert min(len(new_secret()) for _ in range(100)) >= 43  # 256 bits in base64
 
 
 PLOTLY = '(\n function(root, factory) {\n  root.moduleName = factory();\n} (typeof self !== "undefined" ? self : this, %s {\nreturn 1;\n}));'
@@ -509,22 +583,26 @@ def test_a_missing_library_is_named_with_the_extra(monkeypatch):
         import mixtura.explore.app  # noqa: F401
 
 
-def test_the_command_prints_the_address_serves_and_ends_with_ctrl_c(tmp_path):
+@pytest.mark.parametrize(("signalled", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_the_command_prints_the_address_serves_and_ends_with_a_signal(tmp_path, signalled, code):
     command = [sys.executable, "-m", "mixtura", "explore", str(FAITHFUL), "--no-browser", "--output", str(tmp_path / "model")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=dict(os.environ)) as process:
         try:
             address = process.stdout.readline().strip()
-            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{43}/", address)
-            port, token = re.findall(r":(\d+)/(.*)/", address)[0]
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/open/[\w-]{43}", address)
+            port, key = re.findall(r":(\d+)/open/(.*)", address)[0]
             client = Client(int(port))
-            assert client.get(f"/{token}/").status == 200
+            assert client.get(f"/{key}/").status == 403
+            token = client.get(f"/open/{key}").headers["location"].strip("/")
+            assert token != key and client.get(f"/{token}/").status == 200
+            assert client.get(f"/open/{key}").status == 403
             assert client.get("/").status == 403
             assert client.post(f"/{token}/fit", QUESTION).json()["figures"]["components"] == 2
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signalled)
             out, err = process.communicate(timeout=60)
         finally:
             process.kill()
-    assert process.returncode == 0, err
+    assert process.returncode == code, err
     assert out == ""
     assert err.splitlines()[-1] == "mixtura: the page is closed"
     assert "Traceback" not in err
@@ -543,3 +621,29 @@ def test_data_that_cannot_be_opened_are_told_before_there_is_a_page(words, messa
     assert done.exit_code == 2
     assert done.stderr.startswith("mixtura: error:")
     assert message in done.stderr
+
+
+BROWSER = """#!/bin/sh
+printf '%s\\n' "$@" > opened
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+def test_the_browser_is_given_a_key_of_its_own_and_no_token(tmp_path):
+    """What stands in the command line of the browser is of no use once it was used."""
+    (tmp_path / "browser").write_text(BROWSER)
+    (tmp_path / "browser").chmod(0o755)
+    command = [sys.executable, "-m", "mixtura", "explore", str(FAITHFUL)]
+    environment = {**os.environ, "BROWSER": f"{tmp_path / 'browser'} %s"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=environment, cwd=tmp_path) as process:
+        try:
+            printed = process.stdout.readline().strip()
+            until(lambda: (tmp_path / "opened").exists() and (tmp_path / "opened").read_text().endswith("\n"), "the browser")
+            given = (tmp_path / "opened").read_text().strip()
+            client = Client(int(re.findall(r":(\d+)/", printed)[0]))
+            first, second = (client.get(address.partition(str(client.port))[2]) for address in (given, printed))
+            assert given != printed and first.status == second.status == 303
+            token = first.headers["location"]
+            assert second.headers["location"] == token and token.strip("/") not in given + printed
+        finally:
+            process.kill()

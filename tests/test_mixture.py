@@ -10,7 +10,7 @@ import pytest
 from cases import some_mixture
 from safetensors.numpy import save_file
 
-from mixtura import Mixture
+from mixtura import GaussianMixture, Mixture
 from mixtura.errors import DataError, FileError, ModelFileError, ParameterError
 from mixtura.families import FAMILIES, Family
 
@@ -25,11 +25,28 @@ REFUSED = [
     ("text", dict(weights=["a"], means=np.zeros((1, 2)), covariances=EYE), "weights are not numbers"),
     ("NaN", dict(weights=[1.0], means=[[np.nan, 0.0]], covariances=EYE), "means are not finite"),
     ("half a matrix", dict(weights=[1.0], means=np.zeros((1, 2)), covariances=[[[1.0, 0.5], [0.0, 1.0]]]), "not symmetric"),
+    ("half a small matrix", dict(weights=[1.0], means=np.zeros((1, 2)), covariances=[[[1e-9, 5e-10], [0.0, 1e-9]]]), "not symmetric"),
     ("a singular matrix", dict(weights=[0.5, 0.5], means=np.zeros((2, 2)), covariances=[np.eye(2), np.ones((2, 2))]), "component 1 is not positive"),
     ("a variance of zero", dict(weights=[1.0], means=np.zeros((1, 2)), covariances=[[1.0, 0.0]], family="diag"), "component 0 is not positive"),
     ("a shared variance below zero", dict(weights=[1.0], means=np.zeros((1, 2)), covariances=-1.0, family="EII"), "the shared covariance is not"),
     ("an unknown family", dict(weights=[1.0], means=np.zeros((1, 2)), covariances=EYE, family="round"), "unknown covariance family"),
 ]
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("units", [(1, 1, 1, 1), (1e-6, 1, 1e3, 1e6)])
+def test_what_is_symmetric_but_for_rounding_is_taken(scale: float, units: tuple[float, ...]) -> None:
+    """Of entries that should be 0, the two halves may have nothing in common; precisions are inverted as they are."""
+    Q = np.linalg.qr(np.random.default_rng(1).normal(size=(4, 4)))[0]
+    unit = np.array(units) * np.sqrt(scale)
+    covariance = unit[:, None] * (Q @ np.diag([2.0] * 4) @ np.linalg.inv(Q)) * unit
+    assert not np.array_equal(covariance, covariance.T)
+    mixture = Mixture([1.0], [np.zeros(4)], [covariance])
+    assert np.array_equal(mixture.covariances[0], covariance)
+    given = {"weights_init": [1.0], "means_init": np.zeros((1, 4)), "precisions_init": [covariance]}
+    rows = np.random.default_rng(0).normal(size=(20, 4)) / unit
+    model = GaussianMixture(max_iter=0, **given).fit(rows)
+    np.testing.assert_allclose(model.covariances_[0] * unit[:, None] * unit, np.eye(4) / 2, atol=1e-12)
 
 
 @pytest.mark.parametrize(("arguments", "message"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])

@@ -44,6 +44,7 @@ CALLS: dict[str, Call] = {
     "select": lambda **o: mixtura.select(ROWS, [1, 2], ["tied", "full"], rule="map", random_state=0, **o),
     "select side by side": lambda **o: mixtura.select(ROWS, [1, 2, 3], ["tied", "full"], random_state=0, n_jobs=3, **o),
     "select by folds": lambda **o: mixtura.select(ROWS, [1, 2], "tied", criterion="held_out", folds=2, random_state=0, **o),
+    "select one cell": lambda **o: mixtura.select(ROWS, 1, "tied", rule="gradient", random_state=0, **o),
     "select a stream": lambda **o: mixtura.select(blocks, [1, 2], "tied", subsample=100, random_state=0, **o),
     "fit": lambda **o: mixtura.fit(ROWS, START, tol=0.0, max_steps=20, **o),
     "fit a stream": lambda **o: mixtura.fit(blocks, START, tol=0.0, max_steps=20, **o),
@@ -55,6 +56,7 @@ LINES = {  # the last line of each
     "select": r"4/4  2 components, full: epoch \d+, loglik -\d+\.\d{6} per row",
     "select side by side": r"\d/6  \d components?, (tied|full): epoch \d+, loglik -\d+\.\d{6} per row",
     "select by folds": r"6/6  2 components, tied: epoch \d+, loglik -\d+\.\d{6} per row",
+    "select one cell": r"epoch \d+: loglik -\d+\.\d{6} per row",
     "select a stream": r"\d/7  \d components?, tied: epoch \d+, loglik -\d+\.\d{6} per row",
     "fit": r"step 20: loglik -\d+\.\d{6} per row",
     "fit a stream": r"step 20: loglik -\d+\.\d{6} per row",
@@ -186,6 +188,17 @@ def test_the_rows_of_a_pass_are_seen(name: str, seen: Callable[..., Screen], mon
     screen = seen(False)
     CALLS[name](progress=True)
     assert re.search(r"^rows of this pass: 240/240", screen.getvalue(), re.MULTILINE)
+
+
+def test_of_a_single_cell_each_epoch_is_a_line(seen: Callable[..., Screen]) -> None:
+    screen, told = seen(False), list[str]()
+
+    def listen(at: Any) -> None:
+        told.append(f"epoch {at.step.number}: loglik {at.step.log_likelihood:.6f} per row")
+        assert screen.getvalue().splitlines() == told  # as it comes, not when the next one does
+
+    mixtura.select(ROWS, 2, "full", rule="gradient", learning_rate=0.1, tol=0.0, max_iter=9, random_state=0, on_progress=listen, progress=True)
+    assert len(told) > 1
 
 
 def test_a_terminal_that_cannot_draw_gets_lines(seen: Callable[..., Screen], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,50 +1,68 @@
 """Mixtura: Gaussian mixture models, from a hundred rows to more than one machine holds.
 
 rows --sweep--> Statistics --rule--> Mixture --> again, until converged --> predict, sample, select, report
+
+Everything here is imported when it is asked for: importing the package itself takes no time, and runs nothing that an interrupt could find half done.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mixtura import errors, families, rules
-from mixtura.adapting import adapt
-from mixtura.fitting import Fit, Step, fit, iterate, sweep
-from mixtura.mixture import Mixture
-from mixtura.rules import gradients
-from mixtura.sources import open
-from mixtura.starting import start
-from mixtura.statistics import Statistics
-
 if TYPE_CHECKING:
-    from mixtura import plots
+    from mixtura import errors, explaining, families, plots, report, rules
+    from mixtura.adapting import adapt
     from mixtura.estimators import BayesianGaussianMixture, GaussianMixture
+    from mixtura.fitting import Fit, Step, fit, iterate, sweep
     from mixtura.likelihood_ratio import LikelihoodRatioTest, SequentialTest, likelihood_ratio_test
+    from mixtura.mixture import Mixture
+    from mixtura.rules import gradients
     from mixtura.selection import Selection, select
+    from mixtura.sources import open
+    from mixtura.starting import start
+    from mixtura.statistics import Statistics
 
 __version__ = "0.1.0"
 
-_LATER = {
-    "BayesianGaussianMixture": "mixtura.estimators",
-    "GaussianMixture": "mixtura.estimators",
-    "likelihood_ratio_test": "mixtura.likelihood_ratio",
-    "LikelihoodRatioTest": "mixtura.likelihood_ratio",
-    "SequentialTest": "mixtura.likelihood_ratio",
-    "select": "mixtura.selection",
-    "Selection": "mixtura.selection",
+_PLACES = {
+    "BayesianGaussianMixture": "estimators",
+    "Fit": "fitting",
+    "GaussianMixture": "estimators",
+    "LikelihoodRatioTest": "likelihood_ratio",
+    "Mixture": "mixture",
+    "Selection": "selection",
+    "SequentialTest": "likelihood_ratio",
+    "Statistics": "statistics",
+    "Step": "fitting",
+    "adapt": "adapting",
+    "fit": "fitting",
+    "gradients": "rules",
+    "iterate": "fitting",
+    "likelihood_ratio_test": "likelihood_ratio",
+    "open": "sources",
+    "select": "selection",
+    "start": "starting",
+    "sweep": "fitting",
 }
-_MODULES = ("explaining", "plots", "report")  # that come when they are asked for
+_MODULES = (
+    *("errors", "explaining", "families", "plots", "report", "rules"),
+    *("adapting", "estimators", "fitting", "frame", "kernels", "mixture", "moments", "regularisation", "sources", "starting", "statistics"),
+)
 
 
 def __getattr__(name: str) -> Any:
-    """Imports what costs time (scikit-learn) only when it is asked for."""
     from importlib import import_module
 
     if name in _MODULES:
         return import_module(f"mixtura.{name}")
-    if name in _LATER:
-        return getattr(import_module(_LATER[name]), name)
+    if name in _PLACES:
+        found = globals()[name] = getattr(import_module(f"mixtura.{_PLACES[name]}"), name)
+        return found
     raise AttributeError(f"module 'mixtura' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 __all__ = [

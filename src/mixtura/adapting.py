@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from mixtura.checking import short
 from mixtura.errors import ParameterError
 from mixtura.fitting import fit
 from mixtura.mixture import Mixture
@@ -44,7 +45,7 @@ def adapt(
            [ 5.5]])
     """
     if isinstance(parameters, str) or not parameters or not set(parameters) <= set(Fixed._fields):
-        raise ParameterError(f"parameters is not usable: got {parameters!r}, expected some of {', '.join(Fixed._fields)}; try ('means',)")
+        raise ParameterError(f"parameters is not usable: got {short(parameters)}, expected some of {', '.join(Fixed._fields)}; try ('means',)")
     fixed = Fixed(**{name: (True,) * mixture.K for name in Fixed._fields if name not in parameters})
     rule = MAP(mixture, relevance, fixed=fixed)
     return fit(data, mixture, rule, max_steps=max_steps, tol=tol, sample_weight=sample_weight, n_jobs=n_jobs).mixture

@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from mixtura import storage
+from mixtura import forms, storage
+from mixtura.drafts import sweep
 from mixtura.errors import FileError, ParameterError
 from mixtura.mixture import Mixture
 from mixtura.sources import Source
@@ -35,6 +36,12 @@ LIBRARIES = ("numpy", "scipy", "numba")  # that take part in the bits of a fit
 COMPARED = {"format": "format", "versions": "version of", "source": "rows", "call": ""}  # and what a difference is called
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 SHOWN = 80  # characters of a value in the header: its digest tells it from others
+
+HEADED = forms.fields(
+    *("format", "entropy", "note"),
+    entropy=forms.maybe(lambda value: forms.text(value) and re.fullmatch(r"\d{1,99}", value, re.ASCII) is not None),
+    note=forms.mapped(forms.anything),
+)
 
 PathLike = str | os.PathLike[str]
 
@@ -120,6 +127,7 @@ def opened(checkpoint: PathLike | None, every: str | float, source: Source, call
     except OSError as error:
         raise FileError(f"cannot keep a checkpoint in {folder}: {error.strerror or error}; try another folder") from None
     with _locked(folder):
+        sweep(folder)
         entropy = _entropy(folder, _header(source, {**call, "random_state": random_state}), note)
         journal = Journal(folder / LOG, pause)
         try:
@@ -184,14 +192,15 @@ def _entropy(folder: Path, header: Mapping[str, Any], note: Mapping[str, Any]) -
 def _read(folder: Path) -> dict[str, Any]:
     path = folder / HEADER
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = storage.from_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror or error}; try another folder") from None
     except ValueError as error:
         raise FileError(f"{path} is damaged: {error}; expected the header of a checkpoint; try another folder") from None
-    if not isinstance(known, dict) or not {"format", "entropy", "note"} <= set(known):
+    if not HEADED(known):
         raise FileError(f"{path} is no header of a checkpoint: got other contents; try another folder")
-    return known
+    header: dict[str, Any] = known
+    return header
 
 
 def _difference(what: str, got: Any, expected: Any) -> tuple[str, Any, Any] | None:

@@ -105,6 +105,15 @@ class Factors(Moment):
         projected = np.einsum("kij,kqj->kiq", matrices, self._beta)
         return np.concatenate([projected, np.diagonal(matrices, axis1=-2, axis2=-1)[..., None]], axis=-1)
 
+    @property
+    def kept(self) -> str:
+        """The projections on its factors."""
+        return f"the projections on {self.q} factor{'s' * (self.q != 1)} of one mixture"
+
+    def narrowed(self, second: Array, to: Moment) -> Array | None:
+        """The same, where `to` has as many factors of the same kind."""
+        return second if isinstance(to, Factors) and (to.q, to.isotropic) == (self.q, self.isotropic) else None
+
     def divisor(self, D: int) -> int:
         """1."""
         return 1

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from mixtura.kernels.maximise import CODES, is_diagonal, maximiser
 from mixtura.kernels.panel import LIMIT, workspace
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
+from mixtura.properties import cached_property
 from mixtura.regularisation import RELATIVE_FLOOR, Floor, Ridge
 from mixtura.scouting import Labels, one_hot
 from mixtura.sources import ArraySource

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura import checking, checkpoints
-from mixtura.errors import InterruptionWarning, RepairWarning
+from mixtura.blas import one_thread, with_one_thread
+from mixtura.errors import DataError, InterruptionWarning, ParameterError, RepairWarning
 from mixtura.families import Family
 from mixtura.kernels import AnyGaussians
 from mixtura.mixture import Mixture
@@ -22,6 +24,9 @@ from mixtura.rules import EM, Event, Rule, Squarem, Update
 from mixtura.sources import Source, Swept
 from mixtura.statistics import Statistics
 from mixtura.stopping import TREMBLE, noise, remaining_gain, settled
+
+FAR = 1e7  # deviations of the rows: sums of squares about a point so far away keep two digits of their variance
+WIDE = 1e40  # either way: beyond it the squares of variances leave float64, whatever the rows' units
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +108,7 @@ def sweep(mixture: Mixture, data: Any, sample_weight: ArrayLike | None = None, *
     return _sweep(mixture.gaussians, mixture.family, mixture.source(data, sample_weight), moment)
 
 
+@with_one_thread
 def _sweep(gaussians: AnyGaussians, family: Family, source: Source, moment: Moment | None = None) -> Statistics:
     moment_kept = moment or family.moment
     pooled = family.pooled and moment is None
@@ -111,7 +117,29 @@ def _sweep(gaussians: AnyGaussians, family: Family, source: Source, moment: Mome
     task = Swept(gaussians, frame, source.dtype, (moment_kept, pooled))
     plan, statistics = task.plan, task.plan.statistics(source.reduce(task))
     statistics = plan.complete(statistics, source.everything(moment_kept, common) if plan.wants_total else None)
+    if not math.isfinite(statistics.log_likelihood):
+        raise DataError(
+            f"the rows cannot be weighed by the mixture: got a log-likelihood of {statistics.log_likelihood}, expected a number; "
+            "try a mixture that is nearer to the rows, or as wide as they are"
+        )
     return statistics.translate(frame.centre, frame.scale)
+
+
+def _check_start(start: Mixture, source: Source) -> None:
+    """Raises ParameterError where sums about the means of the start lose the digits that tell rows apart, or its widths are of no use to them."""
+    frame = source.frame(start.family.one_scale or start.family.moment.axes == 0)
+    with np.errstate(over="ignore", under="ignore"):
+        apart, widths = np.abs(start.means - frame.centre) / frame.scale, np.sqrt(start.variances) / frame.scale
+    if apart.max() > FAR or widths.max() > WIDE or widths.min() < 1 / WIDE:
+        raise ParameterError(
+            f"the start does not fit the rows: got means up to {apart.max():.3g} deviations of the rows away from theirs, and {widths.min():.3g} to "
+            f"{widths.max():.3g} times as wide, expected at most {FAR:.0e}, and {1 / WIDE:.0e} to {WIDE:.0e}; try mixtura.start"
+        )
+
+
+def _check_rule(rule: Any) -> None:
+    if not isinstance(rule, Rule):
+        raise ParameterError(f"rule is not usable: got {checking.short(rule)}, expected a Rule; try mixtura.rules.EM()")
 
 
 def iterate(
@@ -131,20 +159,30 @@ def iterate(
     True
     """
     rule = EM() if rule is None else rule
+    _check_rule(rule)
     source = start.source(data, sample_weight, n_jobs)
+    _check_start(start, source)
     previous, now = math.nan, Update(start, rule.initial(start))
     for number in itertools.count():
-        mixture = rule.outcome(now.mixture, now.state)
-        statistics = _sweep(rule.gaussians(mixture, now.state), mixture.family, source)
-        objective = rule.objective(mixture, statistics, now.state)
-        remaining = 0.0 if number == rule.passes else now.remaining
-        log_likelihood = statistics.log_likelihood / statistics.weight
-        yield Step(number, mixture, statistics, log_likelihood, objective, objective - previous, now.events, remaining, now.state)
-        previous = objective
-        if rule.batch_rows is None:
-            now = rule.update(mixture, statistics, now.state)
-        else:
-            now = _pass(rule, source.batches(rule.batch_rows, [rule.seed, number]), now)
+        with one_thread():
+            step = _measured(source, rule, now, number, previous)
+        yield step  # while its caller looks at it, BLAS has its threads
+        previous = step.objective
+        with one_thread():
+            if rule.batch_rows is None:
+                now = rule.update(step.mixture, step.statistics, now.state)
+            else:
+                now = _pass(rule, source.batches(rule.batch_rows, [rule.seed, number]), now)
+
+
+def _measured(source: Source, rule: Rule, now: Update, number: int, previous: float) -> Step:
+    """The step of this number: where an update led, swept; the objective of the step before was `previous`."""
+    mixture = rule.outcome(now.mixture, now.state)
+    statistics = _sweep(rule.gaussians(mixture, now.state), mixture.family, source)
+    objective = rule.objective(mixture, statistics, now.state)
+    remaining = 0.0 if number == rule.passes else now.remaining
+    log_likelihood = statistics.log_likelihood / statistics.weight
+    return Step(number, mixture, statistics, log_likelihood, objective, objective - previous, now.events, remaining, now.state)
 
 
 def _pass(rule: Rule, batches: Iterable[Source], now: Update) -> Update:
@@ -206,10 +244,12 @@ def fit(
     """
     checking.number("tol", tol, "a number >= 0 in nats per row", lambda tol: tol >= 0, 1e-6)
     checking.whole("max_steps", max_steps, 0, 1000)
-    source = start.source(data, sample_weight, n_jobs)
     rule = Squarem(EM(), tol=tol) if rule is None else rule
+    _check_rule(rule)
+    source = start.source(data, sample_weight, n_jobs)
     call = {"function": "mixtura.fit", "start": start, "rule": rule, "tol": tol, "max_steps": max_steps}
-    with shown(progress, OfFit(max_steps), source, on_step) as tell, checkpoints.opened(checkpoint, checkpoint_every, source, call) as kept:
+    kept_there = checkpoints.opened(checkpoint, checkpoint_every, source, call)
+    with one_thread(), shown(progress, OfFit(max_steps), source, on_step) as tell, kept_there as kept:
 
         def told(step: Step) -> None:
             kept.offer(step.objective, step.mixture)
@@ -234,6 +274,7 @@ def interruption(steps: int, kept: checkpoints.Unkept, where: str = "") -> str:
     return f"the fit was interrupted: got {steps} step{'s' * (steps != 1)}{where}, expected convergence; {kept.kept_where}"
 
 
+@with_one_thread
 def climb(source: Source, start: Mixture, rule: Rule, *, tol: float, max_steps: int, on_step: Callable[[Step], object] | None = None) -> Fit:
     """The loop of `fit`, on a source. Raises Interrupted where an interrupt comes after the first step; nothing is warned of."""
     best: Step | None = None

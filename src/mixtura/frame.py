@@ -9,7 +9,7 @@ import numpy as np
 
 from mixtura.moments import Array
 
-LARGEST = 1e140  # beyond it, and below its inverse, a variance or its inverse square leaves float64
+LARGEST = 1e70  # beyond it, and below its inverse, the squares of variances, which gradients and determinants take, leave float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,14 +41,16 @@ class Profile:
             mean = columns.mean(axis=1) if weights is None else np.einsum("ji,i->j", columns, weights) / weights.sum()
             centred = columns - mean[:, None]
             squares = np.einsum("ji,ji->j", centred, centred) if weights is None else np.einsum("i,ji,ji->j", weights, centred, centred)
-        return cls(len(rows), float(len(rows) if weights is None else weights.sum()), minimum, maximum, mean, squares)
+            weight = float(len(rows) if weights is None else weights.sum())
+        return cls(len(rows), weight, minimum, maximum, mean, squares)
 
     def __add__(self, other: Profile | int) -> Profile:
         if isinstance(other, int) and other == 0:
             return self
         if not isinstance(other, Profile):
             return NotImplemented
-        weight = self.weight + other.weight
+        with np.errstate(over="ignore"):
+            weight = float(np.add(self.weight, other.weight))
         share = other.weight / weight if weight else 0.0
         with np.errstate(invalid="ignore", over="ignore"):
             shift = other.mean - self.mean
@@ -72,8 +74,10 @@ class Profile:
     @property
     def deviation(self) -> Array:
         """The standard deviation of each column; for a constant column its absolute value, or 1 for zero."""
-        variance = self.squares / self.weight
-        return np.where(self.constant | (variance <= 0), np.where(self.mean != 0, np.abs(self.mean), 1.0), np.sqrt(variance))
+        with np.errstate(invalid="ignore", over="ignore"):
+            variance = self.squares / self.weight
+            spread = np.where(variance > 0, np.sqrt(variance), self.maximum - self.minimum)  # whose squares are less than float64 holds
+        return np.where(self.constant, np.where(self.mean != 0, np.abs(self.mean), 1.0), spread)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,5 +95,15 @@ class Frame:
         """The frame about these means and deviations (D,); `common` gives all columns one scale, as spherical shapes need."""
         if common:
             deviation = np.full(len(mean), np.sqrt(np.mean(np.square(deviation / deviation.max()))) * deviation.max())
-        centre = np.asarray(np.asarray(mean, dtype=dtype), dtype=float)
-        return cls(centre, np.exp2(np.round(np.log2(deviation))))
+        return cls(_rounded(mean, dtype), np.exp2(np.round(np.log2(deviation))))
+
+    def rounded(self, dtype: Any) -> Frame:
+        """The same with a centre that is a number of this dtype: itself where it is one already."""
+        centre = _rounded(self.centre, dtype)
+        return self if np.array_equal(centre, self.centre) else Frame(centre, self.scale)
+
+
+def _rounded(centre: Array, dtype: Any) -> Array:
+    """The nearest numbers of a dtype, as float64."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.asarray(centre, dtype=dtype), dtype=float)

@@ -10,25 +10,29 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mixtura import conditioning, markup, storage
+from mixtura import checking, conditioning, markup, storage
+from mixtura.blas import with_one_thread
 from mixtura.errors import DataError, ModelFileError, ParameterError
 from mixtura.factors import Factors, packed
 from mixtura.families import Family, family_of
 from mixtura.frame import Frame
-from mixtura.kernels import Analysers, Answers, AnyGaussians, Gaussians
-from mixtura.moments import MATRIX, Array
+from mixtura.kernels import Analysers, Answers, AnyGaussians, Gaussians, countable
+from mixtura.moments import MATRIX, ROUNDING, Array, symmetric
+from mixtura.properties import cached_property
 from mixtura.randomness import generator_of
 from mixtura.sources import Asked, AskedAtOnce, Classified, Scored, Source
 from mixtura.sources import open as open_source
+from mixtura.sources.source import require_countable
 
-ROUNDING = 1e-6  # weights may miss a sum of 1 by this much before they are called wrong
+LARGEST = 1e100  # of means, and of deviations either way: what a fit of rows within frame.LARGEST may come to, and room to spare
+ANSWERS = ("component", "probability", "log_density", "posterior")
+ROUNDINGS = 8  # of each number that takes part in a volume: it is multiplied, divided and summed a few times
 
 
 class Classification(NamedTuple):
@@ -54,8 +58,8 @@ class Mixture:
     full (K, D, D), diag (K, D), spherical (K,), tied (D, D), tied_diag (D,), tied_spherical (); VEI and EVI (K, D), the others (K, D, D); for q
     factors (K, D, q + 1), the loadings and the noise beside them: see `of_factors`.
 
-    Raises ParameterError where shapes disagree, weights are not a distribution, or a covariance is not symmetric positive definite,
-    or the covariances do not share what those of the family share.
+    Raises ParameterError where shapes disagree, weights are not a distribution, or a covariance is not symmetric (but for rounding) and positive
+    definite, or the covariances do not share what those of the family share.
 
     >>> import mixtura
     >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
@@ -68,6 +72,7 @@ class Mixture:
     covariances: Array
     family: Family
 
+    @with_one_thread
     def __init__(self, weights: ArrayLike, means: ArrayLike, covariances: ArrayLike, family: str | Family = "full"):
         family = family_of(family)
         arrays = {name: _numbers(name, value) for name, value in (("weights", weights), ("means", means), ("covariances", covariances))}
@@ -79,9 +84,11 @@ class Mixture:
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         object.__setattr__(self, "family", family)
-        if family.moment is MATRIX and not np.allclose(self.covariances, np.swapaxes(self.covariances, -1, -2), rtol=1e-6, atol=0):
+        if family.moment is MATRIX and not symmetric(self.covariances):
             raise ParameterError("a covariance is not symmetric: got unequal halves, expected Sigma = Sigma'; try (Sigma + Sigma.T) / 2")
+        self._check_range()
         self._check_definite()
+        self._check_countable()
         if family.constraint is not None and not self._is_member():
             raise ParameterError(
                 f"the covariances are not of family {family.code}: got some that do not share what its components share, expected volume, shape and "
@@ -214,6 +221,7 @@ class Mixture:
         total, weight = self.log_likelihood(X, sample_weight)
         return total / weight
 
+    @with_one_thread
     def answers(
         self, X: Any, *, component: bool = False, density: bool = False, posterior: bool = False, gaussians: AnyGaussians | None = None
     ) -> Answers:
@@ -249,9 +257,12 @@ class Mixture:
         >>> next(mixture.records([[0.5], [-2.0]], "component", "log_density"))["component"]
         array([1, 0])
         """
+        for name in names:
+            checking.word("answer", name, ANSWERS, "component")
         source = self.source(X)
         return source.map(AskedAtOnce(self.gaussians if gaussians is None else gaussians, self.frame, source.dtype, names))
 
+    @with_one_thread
     def classification(self, X: Any, sample_weight: ArrayLike | None = None) -> Classification:
         """How surely the rows of X (N, D), weighted by `sample_weight` (N,), are told apart: one pass, of which nothing of size N x K is kept.
 
@@ -266,14 +277,18 @@ class Mixture:
         entropy, certainty, _ = self._summed(source, Classified(self.gaussians, self.frame, source.dtype)) + 0.0  # no -0.0
         return Classification(float(entropy), float(certainty))
 
+    @with_one_thread
     def log_likelihood(self, X: Any, sample_weight: ArrayLike | str | None = None, *, gaussians: AnyGaussians | None = None) -> tuple[float, float]:
         """sum_i w_i log p(x_i) in nats, and sum_i w_i: one pass, of which nothing is kept. `gaussians` as in `answers`."""
         source = self.source(X, sample_weight)
         total, weight, _ = self._summed(source, Scored(self.gaussians if gaussians is None else gaussians, self.frame, source.dtype))
+        require_countable(weight)
         return float(total), float(weight)
 
+    @with_one_thread
     def ask(self, X: Any, name: str, gaussians: AnyGaussians | None = None) -> Any:
         """Each row's component, probability, log_density or posterior: an array, or a lazy collection where rows are on a cluster."""
+        checking.word("answer", name, ANSWERS, "component")
         source = self.source(X)
         return source.each(Asked(self.gaussians if gaussians is None else gaussians, self.frame, source.dtype, name))
 
@@ -291,12 +306,13 @@ class Mixture:
             raise DataError(f"the data do not fit the mixture: got {source.D} columns, expected {self.D}; try the columns it was fitted on")
         return source
 
+    @with_one_thread
     def sample(self, n: int, random_state: Any = None) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """n rows drawn from the mixture, (n, D), and the component of each, (n,), in random order.
 
         `random_state` is anything that numpy.random.default_rng takes.
 
-        Raises ParameterError unless n >= 1.
+        Raises ParameterError unless n is an integer >= 1.
 
         >>> import mixtura
         >>> mixture = mixtura.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
@@ -304,13 +320,16 @@ class Mixture:
         >>> rows.shape, component.shape
         ((3, 1), (3,))
         """
-        if n < 1:
-            raise ParameterError(f"cannot sample {n} rows: expected n >= 1; try n=1")
+        try:
+            checking.whole("n", n, 1)
+        except ParameterError as error:
+            raise ParameterError(f"cannot sample {checking.short(n)} rows: {error}") from None
         generator = generator_of(random_state)
         component = generator.choice(self.K, size=n, p=self.weights)
         covariances = np.broadcast_to(self.covariances, (self.K, *self.family.moment.shape(self.D)))
         return self.means[component] + self.family.moment.draw(covariances, component, self.D, generator), component
 
+    @with_one_thread
     def to_family(self, family: str | Family) -> Mixture:
         """The same mixture written in a more general family.
 
@@ -325,6 +344,7 @@ class Mixture:
             raise ParameterError(f"a {self.family.name} mixture is not always {other.name}: expected a more general family; try 'full'")
         return Mixture.trusted(self.weights, self.means, np.array(self.family.convert(self.covariances, other, self.K, self.D)), other)
 
+    @with_one_thread
     def marginal(self, columns: Sequence[int]) -> Mixture:
         """The mixture of these columns (d,) alone, in this order: p(a) = sum_k pi_k N(a | mu_k,a, Sigma_k,aa).
 
@@ -341,6 +361,7 @@ class Mixture:
         covariances, family = conditioning.marginal(self.family, self.covariances, chosen)
         return Mixture(self.weights, self.means[:, chosen], covariances, family)
 
+    @with_one_thread
     def condition(self, columns: Sequence[int], values: ArrayLike) -> Mixture:
         """The mixture of all other columns b where these, a, have these values (d,): p(b | a), in the columns' order.
 
@@ -443,7 +464,7 @@ class Mixture:
         given = np.asarray(columns)
         usable = given.ndim == 1 and len(given) > 0 and given.dtype.kind in "iu"
         if not usable or given.min() < 0 or given.max() >= self.D or len(np.unique(given)) < len(given):
-            raise ParameterError(f"columns are not usable: got {columns!r}, expected different numbers from 0 to {self.D - 1}; try [0]")
+            raise ParameterError(f"columns are not usable: got {checking.short(columns)}, expected different numbers from 0 to {self.D - 1}; try [0]")
         return given.astype(np.intp)
 
     def _is_member(self) -> bool:
@@ -452,7 +473,25 @@ class Mixture:
         deviations = np.sqrt(self.variances)
         if self.family.equivariance == "similarities":  # axes at right angles are as exact as the widest column
             deviations = np.broadcast_to(deviations.max(axis=1, keepdims=True), deviations.shape)
-        return bool((np.abs(apart) <= ROUNDING * deviations[:, :, None] * deviations[:, None, :]).all())
+        near = max(ROUNDING, self._lost_digits(deviations))
+        return bool((np.abs(apart) <= near * deviations[:, :, None] * deviations[:, None, :]).all())
+
+    def _lost_digits(self, deviations: Array) -> float:
+        """What rounding makes of the volume of a covariance, relative to it: the more, the narrower it is somewhere than `deviations`."""
+        U = self.whiteners
+        precisions = np.square(U).sum(axis=-2) if U.ndim == 3 else np.square(U)
+        return float(ROUNDINGS * self.D * np.finfo(float).eps * (precisions * deviations**2).max())
+
+    def _check_range(self) -> None:
+        """Raises ParameterError where a mean or a deviation leaves float64 when it is squared, or its inverse does."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            deviations = np.sqrt(np.abs(self.variances))
+        wrong = ~(np.abs(self.means) < LARGEST) | ~(deviations < LARGEST) | ((deviations < 1 / LARGEST) & (deviations > 0))
+        for k, j in np.argwhere(wrong):
+            raise ParameterError(
+                f"column {j} of component {k} cannot be squared in float64: got mean {self.means[k, j]:.3g} and deviation {deviations[k, j]:.3g}, "
+                f"expected magnitudes between {1 / LARGEST:.0e} and {LARGEST:.0e}; try other units for this column"
+            )
 
     def _check_definite(self) -> None:
         """Raises ParameterError where a covariance is not positive definite."""
@@ -463,6 +502,19 @@ class Mixture:
                 raise self._not_definite() from None
         else:
             _ = self.whiteners
+
+    def _check_countable(self) -> None:
+        """Raises ParameterError where float64 cannot square what stands in the mixture, or the distance from it of a row far away."""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+            farthest, deviations = np.abs(self.means).max(), np.sqrt(self.variances)
+            usable = farthest < LARGEST and deviations.min() > 1 / LARGEST and deviations.max() < LARGEST
+            if usable and countable(self.gaussians, self.frame, np.dtype(float)):
+                return
+        raise ParameterError(
+            f"the mixture cannot be computed with in float64: got means to {farthest:.3g} and standard deviations from {deviations.min():.3g} to "
+            f"{deviations.max():.3g}, expected magnitudes to {LARGEST:.0e}, not below its inverse, and components that are no more than some "
+            "1e49 times as narrow as the whole; try other units"
+        )
 
     def _not_definite(self) -> ParameterError:
         return ParameterError(
@@ -486,19 +538,18 @@ class Mixture:
 
 
 def _numbers(name: str, value: ArrayLike) -> Array:
-    try:
-        array = np.array(value, dtype=float)
-    except (TypeError, ValueError):
-        raise ParameterError(f"{name} are not numbers: got {value!r}, expected an array of floats; try numpy.asarray(..., float)") from None
+    array = checking.array(name, value, "an array of floats", "numpy.asarray(..., float)", "are")
     if not np.isfinite(array).all():
         raise ParameterError(f"{name} are not finite: got NaN or infinity, expected numbers; try dropping the component")
     return array
 
 
 def _check_shapes(family: Family, weights: Array, means: Array, covariances: Array) -> None:
-    if weights.ndim != 1 or len(weights) == 0 or (weights < 0).any() or abs(weights.sum() - 1) > ROUNDING:
-        raise ParameterError(f"weights are not a distribution: got {weights!r}, expected K numbers >= 0 with sum 1; try weights / weights.sum()")
-    if means.ndim != 2 or len(means) != len(weights):
+    if weights.ndim != 1 or len(weights) == 0 or (weights < 0).any() or (weights > 2).any() or abs(weights.sum() - 1) > ROUNDING:
+        raise ParameterError(
+            f"weights are not a distribution: got {checking.short(weights)}, expected K numbers >= 0 with sum 1; try weights / weights.sum()"
+        )
+    if means.ndim != 2 or len(means) != len(weights) or not means.shape[1]:
         raise ParameterError(f"means do not fit the weights: got shape {means.shape}, expected ({len(weights)}, D); try one row per component")
     expected = family.shape(*means.shape)
     if covariances.shape != expected:

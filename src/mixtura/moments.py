@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from mixtura.triangular import inverse_factors, positive_definite
 
 Array = NDArray[np.float64]
+ROUNDING = 1e-6  # what numbers may lose on their way through a file or a caller before they are called wrong
 
 
 class Moment(ABC):
@@ -65,6 +66,15 @@ class Moment(ABC):
     def keep(self, matrices: Array) -> Array:
         """What this moment keeps of (.., D, D) second moments."""
 
+    @property
+    @abstractmethod
+    def kept(self) -> str:
+        """What it keeps of second moments, in words."""
+
+    @abstractmethod
+    def narrowed(self, second: Array, to: Moment) -> Array | None:
+        """What `to` keeps of the second moments of which this one kept `second`; None where it keeps more."""
+
     @abstractmethod
     def divisor(self, D: int) -> int:
         """Second moment / (rows * divisor) = covariance."""
@@ -101,7 +111,7 @@ class Moment(ABC):
     def draw(self, covariances: Array, component: NDArray[np.int64], D: int, generator: np.random.Generator) -> Array:
         """Rows about zero (n, D), each of the covariance (K, ...) of its component."""
         rows = generator.standard_normal((len(component), D))
-        for k, factor in enumerate(np.linalg.cholesky(self.matrices(covariances, D))):
+        for k, factor in enumerate(_roots(self.matrices(covariances, D))):
             mine = component == k
             rows[mine] = rows[mine] @ factor.T
         return rows
@@ -125,6 +135,10 @@ class Moment(ABC):
         Maximising the likelihood subject to Sigma >= c R clips the eigenvalues of Sigma in the metric of R (Sigma = R gives ones), so EM
         with this floor still never lowers the likelihood. `reference` is a covariance of the same moment.
         """
+
+    def below(self, covariances: Array, reference: Array, relative: float) -> NDArray[np.bool_]:
+        """Which covariances have an eigenvalue below `relative` that of `reference`: those that `floor` changes."""
+        return self.floor(covariances, reference, relative)[1]
 
     @abstractmethod
     def add_to_diagonal(self, covariances: Array, value: float) -> Array:
@@ -150,6 +164,7 @@ class Moment(ABC):
 class _Matrix(Moment):
     name = "matrix"
     axes = 2
+    kept = "the products of all pairs of columns"
 
     def shape(self, D: int) -> tuple[int, ...]:
         return (D, D)
@@ -168,6 +183,9 @@ class _Matrix(Moment):
 
     def keep(self, matrices: Array) -> Array:
         return matrices
+
+    def narrowed(self, second: Array, to: Moment) -> Array | None:
+        return to.keep(second) if to in (MATRIX, DIAGONAL, NORM) else None
 
     def divisor(self, D: int) -> int:
         return 1
@@ -191,12 +209,14 @@ class _Matrix(Moment):
         return inverse_factors(covariances)
 
     def floor(self, covariances: Array, reference: Array, relative: float) -> tuple[Array, NDArray[np.bool_]]:
-        low = ~positive_definite(covariances - relative * reference)
+        low = self.below(covariances, reference, relative)
         if low.any():
             covariances = covariances.copy()
-            for k in map(tuple, np.argwhere(low)):
-                covariances[k] = _clip_eigenvalues(covariances[k], reference, relative)
+            covariances[low] = _clip_eigenvalues(covariances[low], reference, relative)
         return covariances, low
+
+    def below(self, covariances: Array, reference: Array, relative: float) -> NDArray[np.bool_]:
+        return ~positive_definite(covariances - relative * reference)
 
     def add_to_diagonal(self, covariances: Array, value: float) -> Array:
         return covariances + value * np.eye(covariances.shape[-1])
@@ -207,7 +227,7 @@ class _Matrix(Moment):
         return product
 
     def to_coordinates(self, covariances: Array) -> Array:
-        factor = np.asarray(np.linalg.cholesky(covariances), dtype=float)
+        factor = _factors(covariances)
         diagonal = np.arange(factor.shape[-1])
         factor[..., diagonal, diagonal] = np.log(factor[..., diagonal, diagonal])
         return factor
@@ -218,7 +238,7 @@ class _Matrix(Moment):
         return product
 
     def pullback(self, covariances: Array, gradient: Array) -> Array:
-        factor = np.linalg.cholesky(covariances)
+        factor = _factors(covariances)
         result = np.tril(2 * gradient @ factor)
         diagonal = np.arange(factor.shape[-1])
         result[..., diagonal, diagonal] *= factor[..., diagonal, diagonal]
@@ -252,6 +272,7 @@ class _Vector(Moment):
 class _Diagonal(_Vector):
     name = "diagonal"
     axes = 1
+    kept = "the squares of each column"
 
     def shape(self, D: int) -> tuple[int, ...]:
         return (D,)
@@ -264,6 +285,11 @@ class _Diagonal(_Vector):
 
     def keep(self, matrices: Array) -> Array:
         return np.diagonal(matrices, axis1=-2, axis2=-1).copy()
+
+    def narrowed(self, second: Array, to: Moment) -> Array | None:
+        if to is NORM:
+            return np.asarray(second.sum(axis=-1))
+        return second if to is DIAGONAL else None
 
     def divisor(self, D: int) -> int:
         return 1
@@ -284,12 +310,13 @@ class _Diagonal(_Vector):
         return _reciprocal_root(covariances)
 
     def gradient(self, covariances: Array, scatter: Array, D: int) -> Array:
-        return (scatter - covariances) / covariances**2 / 2
+        return (scatter / covariances - 1) / covariances / 2  # whose square may leave float64
 
 
 class _Norm(_Vector):
     name = "norm"
     axes = 0
+    kept = "the sum of the squares of all columns"
 
     def shape(self, D: int) -> tuple[int, ...]:
         return ()
@@ -304,6 +331,9 @@ class _Norm(_Vector):
     def keep(self, matrices: Array) -> Array:
         traces: Array = np.trace(matrices, axis1=-2, axis2=-1)
         return traces
+
+    def narrowed(self, second: Array, to: Moment) -> Array | None:
+        return second if to is NORM else None
 
     def divisor(self, D: int) -> int:
         return D
@@ -325,12 +355,24 @@ class _Norm(_Vector):
         return np.repeat(roots[..., None], D, axis=-1)
 
     def gradient(self, covariances: Array, scatter: Array, D: int) -> Array:
-        return (scatter - D * covariances) / covariances**2 / 2
+        return (scatter / covariances - D) / covariances / 2
 
 
 MATRIX: Final[Moment] = _Matrix()
 DIAGONAL: Final[Moment] = _Diagonal()
 NORM: Final[Moment] = _Norm()
+
+
+def symmetric(matrices: Array) -> bool:
+    """Whether covariances or precisions (.., D, D) are symmetric but for rounding.
+
+    An entry is measured by the roots of the two diagonal entries that bound it, so that it is a small number where these are.
+
+    >>> symmetric(np.array([[1.0, 1e-16], [0.0, 4.0]])), symmetric(np.array([[1e-9, 5e-10], [0.0, 1e-9]]))
+    (True, False)
+    """
+    roots = np.sqrt(np.abs(np.diagonal(matrices, axis1=-2, axis2=-1)))
+    return bool((np.abs(matrices - np.swapaxes(matrices, -1, -2)) <= ROUNDING * roots[..., :, None] * roots[..., None, :]).all())
 
 
 def _reciprocal_root(variances: Array) -> Array:
@@ -340,6 +382,26 @@ def _reciprocal_root(variances: Array) -> Array:
     return result
 
 
+def _factors(matrices: Array) -> Array:
+    """Lower triangular L with L L' = the matrices (.., D, D): Cholesky's, or of those that it finds singular the inverse of their whiteners.
+
+    Raises LinAlgError where those find them singular too.
+    """
+    try:
+        return np.asarray(np.linalg.cholesky(matrices), dtype=float)
+    except np.linalg.LinAlgError:
+        return np.asarray(np.tril(np.linalg.inv(inverse_factors(matrices))), dtype=float)
+
+
+def _roots(matrices: Array) -> Array:
+    """R with R R' = the matrices (K, D, D): their factors, or where rounding leaves them no more than semidefinite, by their eigenvalues."""
+    try:
+        return _factors(matrices)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(matrices)
+        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])
+
+
 def _exponentiate_diagonal(coordinates: Array) -> Array:
     factor = np.tril(coordinates)
     diagonal = np.arange(factor.shape[-1])
@@ -347,11 +409,10 @@ def _exponentiate_diagonal(coordinates: Array) -> Array:
     return factor
 
 
-def _clip_eigenvalues(covariance: Array, reference: Array, relative: float) -> Array:
-    """Clips Sigma v = lambda R v at lambda >= relative; a hair above, so that the check in `floor` passes next time."""
-    from scipy.linalg import eigh  # a fifth of a second to import, and most fits clip nothing
-
-    values, vectors = eigh(covariance, reference)
-    basis = reference @ vectors
-    clipped: Array = (basis * np.maximum(values, relative * (1 + 1e-9))) @ basis.T
-    return (clipped + clipped.T) / 2
+def _clip_eigenvalues(covariances: Array, reference: Array, relative: float) -> Array:
+    """Clips Sigma v = lambda R v at lambda >= relative, of covariances (n, D, D); a hair above, so that the check in `floor` passes next time."""
+    L, U = np.linalg.cholesky(reference), inverse_factors(reference)
+    values, vectors = np.linalg.eigh(U @ covariances @ U.T)
+    basis = L @ vectors
+    clipped: Array = (basis * np.maximum(values, relative * (1 + 1e-9))[:, None, :]) @ basis.swapaxes(-1, -2)
+    return (clipped + clipped.swapaxes(-1, -2)) / 2

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mixtura.checking import short
 from mixtura.errors import ParameterError
 
 
@@ -16,5 +17,5 @@ def generator_of(random_state: Any) -> np.random.Generator:
     """
     try:
         return np.random.default_rng(random_state)
-    except (TypeError, ValueError):
-        raise ParameterError(f"random_state is not usable: got {random_state!r}, expected None, an integer >= 0 or a Generator; try 0") from None
+    except (TypeError, ValueError, OverflowError):
+        raise ParameterError(f"random_state is not usable: got {short(random_state)}, expected None, an integer >= 0 or a Generator; try 0") from None

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.errors import ParameterError
+from mixtura import checking
 from mixtura.families import Family
 from mixtura.families.constraint import across
+from mixtura.frame import LARGEST
 from mixtura.moments import Array
 
 RELATIVE_FLOOR = 1e-6  # of the data's variance in the same direction: below it a maximum counts as spurious
@@ -59,6 +60,9 @@ class Floor(Regularisation):
 
     relative: float = RELATIVE_FLOOR
 
+    def __post_init__(self) -> None:
+        checking.number("relative", self.relative, "a number > 0 and less than 1", lambda relative: 0 < relative < 1, RELATIVE_FLOOR)
+
     def maximise(
         self, family: Family, scatter: Array, counts: Array, D: int, reference: Array, previous: Array | None = None
     ) -> tuple[Array, NDArray[np.bool_]]:
@@ -85,6 +89,9 @@ class Ridge(Regularisation):
 
     value: float
 
+    def __post_init__(self) -> None:
+        checking.number("value", self.value, f"a number from 0 to {LARGEST**2:.0e} in squared units", lambda value: 0 <= value <= LARGEST**2, 0)
+
     def maximise(
         self, family: Family, scatter: Array, counts: Array, D: int, reference: Array, previous: Array | None = None
     ) -> tuple[Array, NDArray[np.bool_]]:
@@ -106,6 +113,7 @@ def regularisation_of(value: str | float | Regularisation) -> Regularisation:
         return value
     if isinstance(value, str) and value == "auto":
         return Floor()
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= float(value) < np.inf:
-        raise ParameterError(f"reg_covar is not usable: got {value!r}, expected 'auto' or a number >= 0 in squared units; try 'auto'")
+    checking.number(
+        "reg_covar", value, f"'auto' or a number from 0 to {LARGEST**2:.0e} in squared units", lambda value: 0 <= value <= LARGEST**2, "'auto'"
+    )
     return Ridge(float(value))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from mixtura.families import Family
 from mixtura.hierarchy import agglomerate
 from mixtura.mixture import Mixture
 from mixtura.moments import MATRIX, Array, Moment
+from mixtura.properties import cached_property
 from mixtura.regularisation import Regularisation
 from mixtura.rules.maximising import TINY
 from mixtura.sources import ArraySource, Source
@@ -93,7 +93,7 @@ class Scout:
             return np.vstack([self.plus_plus(K, 1, generator) for _ in range(draws)])
         labels = self._nearest(self.standardised[self.seeds(K, draws, generator)])
         weighted = one_hot(labels, K) * self.weights
-        centres = weighted @ self.standardised / weighted.sum(axis=2)[..., None]
+        centres = weighted @ self.standardised / np.maximum(weighted.sum(axis=2), sys.float_info.min)[..., None]
         moved = self._nearest(centres)
         whole = (one_hot(moved, K).max(axis=2) > 0).all(axis=1, keepdims=True)
         return np.where(whole, moved, labels)  # where a centre would be left without rows, the seeds' own parts

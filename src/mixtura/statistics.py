@@ -12,11 +12,16 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
-from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mixtura.moments import Array, Moment
+from mixtura.properties import cached_property
+
+if TYPE_CHECKING:
+    from mixtura.families import Family
 
 COLLINEAR = 1e-4  # share of the diagonal in the data's covariance: with the floor's 1e-6 it leaves ten digits of precision
 
@@ -46,6 +51,33 @@ class Statistics:
     pivots: Array
     first: Array
     second: Array
+
+    @classmethod
+    def of(cls, X: Any, posterior: ArrayLike, sample_weight: ArrayLike | str | None = None, family: str | Family = "full") -> Statistics:
+        """The sums of the rows of X (N, D) at posteriors r_ik (N, K), whoever computed them, as `family` keeps them: what the M-step asks for.
+
+        X is anything that `mixtura.open` takes, and is read in two passes: the first finds the means, the second sums about them, so that neither an
+        offset of the rows nor the distance between components costs a digit. With posteriors of 0 and 1, `means` are the means of the classes and
+        `scatter` over `counts` their covariances. `log_likelihood` is NaN: posteriors do not tell it. So EM and `mixtura.gradients` take these
+        statistics; rules that compare likelihoods from step to step need those of `mixtura.sweep`.
+
+        Raises DataError for rows that are not finite, and for posteriors that are not N rows of numbers >= 0 with sum 1; ParameterError for families
+        of factors, whose sums are taken at one mixture.
+
+        >>> import numpy as np, mixtura
+        >>> X = np.array([[0.0], [2.0], [10.0], [14.0]])
+        >>> statistics = mixtura.Statistics.of(X, [[1, 0], [1, 0], [0, 1], [0, 1]])
+        >>> statistics.means.ravel(), (statistics.scatter / statistics.counts[:, None, None]).ravel()
+        (array([ 1., 12.]), array([1., 4.]))
+        >>> mixture = mixtura.Mixture([0.5, 0.5], [[0.0], [12.0]], [[[1.0]], [[4.0]]])
+        >>> for weight, mean, covariance in mixtura.gradients(mixture, statistics):
+        ...     print(weight, mean, covariance)
+        0.0 [0.5] [[0.25]]
+        0.0 [0.] [[0.]]
+        """
+        from mixtura.sources.posteriors import statistics_of
+
+        return statistics_of(X, posterior, sample_weight, family)
 
     def __add__(self, other: Statistics | int) -> Statistics:
         if isinstance(other, int) and other == 0:
@@ -84,6 +116,23 @@ class Statistics:
             first=self.first * factor,
             second=self.second * factor,
         )
+
+    def kept_as(self, moment: Moment, pooled: bool) -> Statistics | None:
+        """These sums with no more second moments than `moment` keeps, summed over components where `pooled`; None where they hold less than that.
+
+        >>> import mixtura
+        >>> from mixtura.moments import DIAGONAL, MATRIX
+        >>> statistics = mixtura.Statistics.of([[0.0, 0.0], [2.0, 4.0]], [[1.0], [1.0]])
+        >>> statistics.kept_as(DIAGONAL, pooled=True).second, statistics.kept_as(DIAGONAL, pooled=True).kept_as(MATRIX, pooled=True)
+        (array([2., 8.]), None)
+        """
+        if self.moment is moment and self.pooled == pooled:
+            return self
+        second = self.moment.narrowed(self.second, moment)
+        if second is None or (self.pooled and not pooled):
+            return None
+        kept = self.moment if second is self.second else moment  # of factors, with the mixture that they are of
+        return replace(self, moment=kept, pooled=pooled, second=second if pooled == self.pooled else second.sum(axis=0))
 
     def repivot(self, pivots: Array) -> Statistics:
         """The same sums about other pivots (K, D): second' = second - 2 sym(first d') + counts dd', d = new - old.

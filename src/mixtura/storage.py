@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +14,14 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from mixtura.drafts import draft
 from mixtura.errors import FileError, ModelFileError
+from mixtura.terminal import visible_in_json
 
 FORMAT = "mixtura.mixture.1"
+DEEPEST = 64  # levels of JSON: an estimator's parameters are a rule with its parts and their arrays, some ten
+TOO_DEEP = f"JSON is nested deeper than {DEEPEST} levels"
+LONGEST = 200  # characters of another library's message that are passed on
 
 
 def write(path: str | Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
@@ -43,15 +46,17 @@ def read(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
             header = file.metadata() or {}
             if FORMAT not in header:
                 raise ModelFileError(f"{path} is not a mixtura model: got metadata {sorted(header)!r}, expected {FORMAT!r}; try another file")
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(header[FORMAT])  # noqa: SIM118
-    except (SafetensorError, json.JSONDecodeError, KeyError) as error:
-        raise ModelFileError(f"{path} is damaged or not a model file: {error}; expected a file that mixtura wrote; try fitting again") from None
-    except MemoryError:
+            tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, from_json(header[FORMAT])  # noqa: SIM118
+    except FileError:
         raise
     except OSError as error:
-        if isinstance(error, FileError):
-            raise
         raise FileError(f"cannot read {path}: {error.strerror or error}; try another path") from None
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, MemoryError) as error:  # whatever NumPy makes of a dtype or a shape
+        said = " ".join(str(error).split())[:LONGEST]
+        raise ModelFileError(f"{path} is damaged or not a model file: {said}; expected a file that mixtura wrote; try fitting again") from None
+    if not isinstance(metadata, dict):
+        raise ModelFileError(f"{path} is damaged: got metadata of {type(metadata).__name__}, expected an object; try fitting again")
+    return tensors, metadata
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -59,9 +64,27 @@ def write_json(path: str | Path, value: Any) -> None:
     replace_file(path, lambda place: place.write_text(as_json(value) + "\n", encoding="utf-8"))
 
 
+def from_json(text: str | bytes) -> Any:
+    """What JSON from anywhere says. Raises ValueError where it is none, or is nested deeper than anything of ours.
+
+    >>> from_json('{"history": [1.0]}')
+    {'history': [1.0]}
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [part for one in level if isinstance(one, dict | list) for part in (one.values() if isinstance(one, dict) else one)]
+        if not level:
+            return value
+    raise ValueError(TOO_DEEP)
+
+
 def as_json(value: Any) -> str:
-    """JSON with every number finite: NaN and infinities become null."""
-    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    """JSON with every number finite: NaN and infinities become null. Characters that would steer a terminal are spelled out as JSON spells them."""
+    return visible_in_json(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def plain(value: Any) -> Any:
@@ -95,17 +118,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     Raises FileError where the operating system refuses the file or its name.
     """
     path = Path(path)
-    with _refusals(path):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    place = Path(name)
-    try:
+    with draft(path, lambda: _refusals(path)) as place:
         yield place
-        with _refusals(path):
-            place.chmod(0o666 & ~_umask())
-            place.replace(path)
-    finally:
-        place.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -116,9 +130,3 @@ def _refusals(path: str | Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror or error}; try another output") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

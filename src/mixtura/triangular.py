@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from mixtura.compiling import compiled
 
 Array = NDArray[np.float64]
 
@@ -36,7 +37,7 @@ def _eliminated(matrices: Array) -> NDArray[np.bool_]:
     return usable
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"}, cache=True)
+@compiled(nogil=True, error_model="numpy", fastmath={"contract"})
 def _eliminate(matrices, usable):  # type: ignore[no-untyped-def]
     """A becomes R, upper triangular with R'R = A, and (A I), where the identity stands beside it, (R U) with U the inverse of R'.
 

@@ -1,47 +1,47 @@
-"""The command `mixtura`, one file a subcommand.
+"""The command `mixtura`, one file a subcommand, which `commands` puts together.
 
 fit      rows -> the best mixture of a grid, as a model file     screen    what it looks like; `heat` is the map of a grid
 select   rows -> how the mixtures of a grid compare              telling   errors and warnings, a line each
 predict  model, rows -> component and density of each row        options   what is typed, as values
 sample   model -> rows                                           searching the grid that fit and select ask for
-show     model -> its figures                                    models    the model file and its folder
-test     rows -> how many components they need           resuming  the command line that a checkpoint was begun with
-report   model, rows -> a page for a browser             reporting what fit and report share
-explore  rows -> a page on which mixtures are fitted at once
+show     model -> its figures                                    models    the model file and its folder; `facts` what it may say
+test     rows -> how many components they need                   resuming  the command line that a checkpoint was begun with
+report   model, rows -> a page for a browser                     reporting what fit and report share
+explore  rows -> a page on which mixtures are fitted at once     outputs   what may be written where
+                                                                 endings   signals, exit codes, streams that are closed
+
+Nothing is imported here that takes time: `main` listens to signals first.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Any
 
-import typer
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-from mixtura.cli import explore, fit, predict, report, sample, select, show, test
-from mixtura.cli.resuming import Resumable
-from mixtura.cli.telling import plainly
-
-app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
-app.command(cls=Resumable)(plainly(fit.fit))
-for command in (select.select, explore.explore, predict.predict, report.report, sample.sample, show.show, test.test):
-    app.command()(plainly(command))
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from mixtura import __version__
-
-        typer.echo(f"mixtura {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _about(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
-    """Gaussian mixtures from the shell: fit them to a file, compare them, apply them to another, draw from them, look at them."""
+    from mixtura.cli.commands import app
 
 
 def main() -> None:
     """The entry point of `mixtura` and `python -m mixtura`."""
-    app(prog_name="mixtura")
+    from mixtura.cli.endings import ended
+
+    ended(_begin)
+
+
+def _begin() -> Callable[[], int | None]:
+    from mixtura.cli.commands import run
+
+    return run
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        from mixtura.cli.commands import app
+
+        return app
+    raise AttributeError(f"module 'mixtura.cli' has no attribute {name!r}")
 
 
 __all__ = ["app", "main"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import webbrowser
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixtura.cli.endings import code, say, signals
 from mixtura.cli.searching import DATA, Search, asked
 
 if TYPE_CHECKING:
@@ -37,40 +39,45 @@ def explore(
 ) -> None:
     """Look at mixtures of these rows in the browser, and save the one you like.
 
-    The page is served by this machine for this machine only, at an address
-    that holds a secret token. Number of components, family and columns can be
-    moved, and the fit follows at once. Ctrl-C ends it.
+    The page is served by this machine for this machine only. The address that
+    is printed opens it once, in one browser. Number of components, family and
+    columns can be moved, and the fit follows at once. Ctrl-C ends it.
     """
-    from mixtura.cli import models, options
+    from mixtura.cli import models, options, outputs
     from mixtura.explore import Exploration, Place
-    from mixtura.explore.app import address, listening, new_token, server
+    from mixtura.explore.app import address, listening, server
+    from mixtura.explore.guard import Keys, new_secret
     from mixtura.progress import passes
     from mixtura.sources import open as open_source
 
-    models.require_writable(output)
+    outputs.require_writable(output)
+    outputs.require_apart([output / name for name in (models.MODEL, models.SUMMARY)], data)
     place = Place(data, weight, str(output), None if columns is None else options.names(columns))
 
     def opened(names: Sequence[str] | None) -> Source:
         return open_source(data, names or place.columns, weight)
 
-    exploration, token = Exploration(opened, partial(_keep, place), place, seed), new_token()
+    exploration, keys = Exploration(opened, partial(_keep, place), place, seed), Keys()
     with closing(exploration), listening(port) as listener:
-        serving, where = server(exploration, listener, token), address(listener, token)
+        serving = server(exploration, listener, new_secret(), keys)
         with passes(exploration.source):
             exploration.warm()
-        print(where, flush=True)
+        print(address(listener, keys), flush=True)
         print("Ctrl-C ends it", file=sys.stderr, flush=True)
         if browser:
-            threading.Thread(target=webbrowser.open, args=[where], daemon=True).start()
+            threading.Thread(target=webbrowser.open, args=[address(listener, keys)], daemon=True).start()
         _serve(lambda: serving.run(sockets=[listener]))
 
 
 def _serve(run: Callable[[], None]) -> None:
-    """Until Ctrl-C, which is how this ends."""
+    """Until Ctrl-C, which is how this ends; other signals have an exit code."""
     try:
         run()
     except KeyboardInterrupt:
-        print("mixtura: the page is closed", file=sys.stderr)
+        say("the page is closed")
+        signals.told = True
+        if signals.heard not in (None, signal.SIGINT):
+            raise typer.Exit(code()) from None
 
 
 def _keep(place: Place, recipe: Recipe, best: Candidate, source: Source) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "Folder in which the fit is kept on its way, made where missing."
 REPORT = "report.html"
-RESUME = "Go on with the fit that is kept in this folder, as it was called; takes no DATA and no other option."
+RESUME = "Go on with the fit that is kept in this folder, as it was called; takes no DATA, and no other option than --output."
 
 
 @searches
@@ -46,9 +46,10 @@ def fit(
     """
     from mixtura import storage
     from mixtura.checkpoints import Noted
-    from mixtura.cli import models, reporting, screen
+    from mixtura.cli import models, outputs, reporting, screen
 
-    models.require_writable(output)
+    outputs.require_writable(output)
+    outputs.require_apart([output / name for name in (models.MODEL, models.SUMMARY, REPORT)], search.data)
     if report:
         reporting.require()
     assert resume is None  # which would have become the words that the checkpoint knows

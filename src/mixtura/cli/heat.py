@@ -37,18 +37,16 @@ def shades_for(console: Console) -> str:
     return PLAIN_SHADES if console.options.ascii_only else SHADES
 
 
-def legend(selection: Selection, shades: str) -> str:
+def legend(selection: Selection, shades: str) -> tuple[str, str]:
     """What the numbers, shades and marks mean, in two lines."""
     held_out = selection.criterion == "held_out"
     what = "held-out log density" if held_out else TITLES[selection.criterion]
     rows = f" of {selection.compared[0].rows:,} rows" if any(one.before for one in selection.cells) else ""
     best, poorest = NAMED if shades == NO_SHADES else (shades[0], shades[-1].replace(" ", "none"))
     marks = {MARKS[one.status]: WORDS.get(one.status, one.status) for one in selection.compared if one.status in MARKS}
-    return "\n".join(
-        [
-            f"how far the {what}{rows} is below the highest{', in 1/1000 nats per row' * held_out}",
-            ", ".join([f"{best} best quarter", f"{poorest} poorest", *(f"{mark} {word}" for mark, word in marks.items())]),
-        ]
+    return (
+        f"how far the {what}{rows} is below the highest{', in 1/1000 nats per row' * held_out}",
+        ", ".join([f"{best} best quarter", f"{poorest} poorest", *(f"{mark} {word}" for mark, word in marks.items())]),
     )
 
 

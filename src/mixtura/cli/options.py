@@ -12,6 +12,7 @@ import csv
 import re
 
 from mixtura.errors import ParameterError
+from mixtura.forms import short
 
 GROUPS = ("auto", "all", "usual")
 RANGE = re.compile(r"(\d{1,6})(?::(\d{1,6}))?")
@@ -63,7 +64,14 @@ def families(text: str) -> str | tuple[str, ...]:
 def names(text: str) -> tuple[str, ...]:
     """The comma-separated names in `text`; quotes keep a comma inside one.
 
+    Raises ParameterError where they cannot be told apart.
+
     >>> names('a,"b, c"')
     ('a', 'b, c')
     """
-    return tuple(name.strip() for name in next(csv.reader([text], skipinitialspace=True), []))
+    try:
+        return tuple(name.strip() for name in next(csv.reader([text], skipinitialspace=True), []))
+    except csv.Error as error:
+        raise ParameterError(
+            f"names are not usable: {error}; got {short(text)}, expected names with commas between; try quotes around each"
+        ) from None

@@ -23,7 +23,7 @@ def predict(
     data: Annotated[str, typer.Argument(metavar="DATA", help=f"Rows to apply it to, with the columns it was fitted on. {DATA}", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the answers go: CSV, Parquet, Feather or NPY by suffix.", show_default=False)],
     keep: Annotated[str | None, typer.Option(metavar="a,b", help="Columns of DATA that go beside the answers; or all.", show_default=False)] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Processors to use; all of them where not given.", show_default=False)] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Processors to use; else OMP_NUM_THREADS, or all.", show_default=False)] = None,
     in_memory: Annotated[bool | None, typer.Option("--in-memory/--streamed", help=IN_MEMORY, show_default=False)] = None,
 ) -> None:
     """Tell each row's component, its probability and the log density.
@@ -31,11 +31,12 @@ def predict(
     Components are numbered from 0, as in the tables of fit and show. The log
     density is in nats; low ones are rows unlike those the model was fitted on.
     """
-    from mixtura.cli import models, screen
+    from mixtura.cli import models, outputs, screen
     from mixtura.progress import passes
     from mixtura.sources import Passed, writing
 
     writing.writer_of(output)
+    outputs.require_apart([output], data, models.file_of(model))
     known = models.load(model)
     source = models.rows(known, data, in_memory=in_memory, threads=threads)
     kept = None if keep is None else _kept(data, keep)

@@ -17,7 +17,7 @@ def report(
     data: Annotated[str, typer.Argument(metavar="DATA", help=f"Rows to look at, with the columns it was fitted on. {DATA}", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the page goes.")] = Path("report.html"),
     weight: Annotated[str | None, typer.Option(metavar="COLUMN", help=WEIGHT, show_default=False)] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Processors to use; all of them where not given.", show_default=False)] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Processors to use; else OMP_NUM_THREADS, or all.", show_default=False)] = None,
     in_memory: Annotated[bool | None, typer.Option("--in-memory/--streamed", help=IN_MEMORY, show_default=False)] = None,
 ) -> None:
     """Write a page on a model: what it says, how sure that is, pictures.
@@ -26,11 +26,14 @@ def report(
     two columns, the components, how they overlap, how candidates compare, the
     least likely rows, warnings, and how to come by the model again.
     """
-    from mixtura.cli import models, reporting, screen
+    from mixtura.cli import facts, models, outputs, reporting, screen
 
     reporting.require()
-    models.require_place(output)
+    outputs.require_place(output)
+    file = models.file_of(model)
+    outputs.require_apart([output], data, file, file.with_name(models.SUMMARY))
     known = models.load(model)
+    facts.require(known.path, known.metadata)
     summary = reporting.summary_beside(known)
     wanted = known.metadata.get("data", {}).get("weight") if weight is None else weight
     source = models.rows(known, data, wanted or None, in_memory=in_memory, threads=threads)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixtura.cli import facts
 from mixtura.cli.models import SUMMARY, Model
+from mixtura.storage import from_json
 
 if TYPE_CHECKING:
     from mixtura.mixture import Mixture
@@ -27,6 +28,7 @@ OPTIONS = {  # settings, and the options of fit that set them
     "max_iter": "--max-iter",
     "random_state": "--seed",
 }
+COMPARED = ("family", "bic", "log_likelihood", "n_parameters")  # by which a summary is that of a model
 NAMED = 30  # columns that the command line names
 ESTIMATOR = "estimator"  # under which GaussianMixture.save keeps what it knows
 
@@ -52,11 +54,11 @@ def make(
 def summary_beside(model: Model) -> dict[str, Any] | None:
     """The summary that fit wrote beside the model; None where there is none, or it is of another fit."""
     try:
-        summary = json.loads((model.path.parent / SUMMARY).read_text(encoding="utf-8"))
-        figures = summary["best"]
-        return summary if all(model.metadata.get(key) == figures[key] for key in ("family", "bic", "log_likelihood", "n_parameters")) else None
-    except (OSError, ValueError, KeyError, TypeError):
+        summary = from_json((model.path.parent / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
+    known = facts.SUMMARY(summary) and all(model.metadata.get(key) == summary["best"].get(key) for key in COMPARED)
+    return summary if known else None
 
 
 def subject(mixture: Mixture, metadata: Mapping[str, Any], summary: Mapping[str, Any] | None) -> Subject:

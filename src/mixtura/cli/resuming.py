@@ -1,17 +1,28 @@
-"""`mixtura fit --resume DIR`: the command line that a checkpoint was begun with, taken from the checkpoint."""
+"""`mixtura fit --resume DIR`: the command line that a checkpoint was begun with, taken from the checkpoint.
+
+The checkpoint may come from anywhere. What it says is shown before it runs, and it writes nowhere but where whoever resumes it expects:
+
+    into the checkpoint's folder             always
+    into mixtura-output, where one is now    where the checkpoint names no output, as `mixtura fit` does
+    into any other folder                    where --output DIR is given again, beside --resume
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
-RESUME, CHECKPOINT = "--resume", "--checkpoint"
+from mixtura.forms import exactly, listed, short, text
+
+RESUME, CHECKPOINT, OUTPUT, BRIEFLY = "--resume", "--checkpoint", "--output", "-o"
 WORDS = "mixtura.words"  # under which a context keeps what was typed
+NOTE = exactly(words=listed(text), folder=text)
 
 
 class Resumable(TyperCommand):
@@ -19,10 +30,42 @@ class Resumable(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """The words as they were typed, or those that the checkpoint tells."""
-        if any(word == RESUME or word.startswith(f"{RESUME}=") for word in args):
-            args = _resumed(ctx, args)
-        ctx.meta[WORDS] = list(args)
-        return super().parse_args(ctx, args)
+        if not any(word == RESUME or word.startswith(f"{RESUME}=") for word in args):
+            ctx.meta[WORDS] = list(args)
+            return super().parse_args(ctx, args)
+
+        from mixtura.cli.telling import plain_failures
+
+        with plain_failures():
+            return self._resumed(ctx, *_asked(ctx, args))
+
+    def _resumed(self, ctx: Any, folder: Path, output: str | None) -> list[str]:
+        """The context has the parameters that the checkpoint notes, but for where it lies now, and where the model goes."""
+        from mixtura.checkpoints import note_of
+        from mixtura.cli.commands import Misuse
+        from mixtura.cli.telling import line
+        from mixtura.errors import FileError
+
+        noted = note_of(folder)
+        if not NOTE(noted):
+            raise FileError(f"cannot resume {folder}: it was not begun by the command; try the same call in Python")
+        words, here = noted["words"], Path.cwd()
+        try:
+            ctx.with_resource(contextlib.chdir(noted["folder"]))
+        except (OSError, ValueError) as error:
+            said = getattr(error, "strerror", None) or error
+            raise FileError(f"cannot resume {folder} in {noted['folder']}: {said}; try where the data are") from None
+        ctx.meta[WORDS] = words
+        try:
+            rest = super().parse_args(ctx, list(words))
+        except Misuse as error:
+            raise FileError(f"cannot resume {folder}: its command is none ({short(error.message)}), expected that of a fit; try another") from None
+        if ctx.params["resume"] is not None:
+            raise FileError(f"cannot resume {folder}: its command resumes another, expected that of a fit; try another folder")
+        ctx.params["checkpoint"] = folder
+        ctx.params["output"] = _place(ctx, folder, here, output)
+        line(f"resuming, in {noted['folder']}: {shlex.join(['mixtura', ctx.info_name, *words])}; the model goes to {ctx.params['output']}")
+        return rest
 
 
 def note(context: typer.Context) -> dict[str, Any]:
@@ -30,36 +73,37 @@ def note(context: typer.Context) -> dict[str, Any]:
     return {"words": context.meta[WORDS], "folder": os.getcwd()}
 
 
-def _resumed(context: typer.Context, words: list[str]) -> list[str]:
-    from mixtura.checkpoints import note_of
-    from mixtura.cli.telling import plain_failures
-    from mixtura.errors import FileError, ParameterError
+def _asked(context: typer.Context, words: list[str]) -> tuple[Path, str | None]:
+    """The folder of the checkpoint, and the output, if that is given. Raises ParameterError for any other word."""
+    from mixtura.errors import ParameterError
 
-    with plain_failures():
-        joined = words[0].partition("=")[2] if len(words) == 1 else words[1] if len(words) == 2 and words[0] == RESUME else ""
-        if not joined:
-            raise ParameterError(
-                f"{RESUME} stands alone: got {' '.join(words)!r}, expected {RESUME} DIR and nothing else, as the checkpoint knows the rest; "
-                f"try mixtura {context.info_name} {RESUME} DIR"
-            )
-        folder = Path(joined).absolute()
-        noted = note_of(folder)
-        if not isinstance(noted, dict) or "words" not in noted:
-            raise FileError(f"cannot resume {folder}: it was not begun by the command; try the same call in Python")
-        try:
-            context.with_resource(contextlib.chdir(noted["folder"]))
-        except OSError as error:
-            raise FileError(f"cannot resume {folder} in {noted['folder']}: {error.strerror or error}; try where the data are") from None
-    return [*_without_checkpoint(noted["words"]), CHECKPOINT, str(folder)]
-
-
-def _without_checkpoint(words: list[str]) -> list[str]:
-    """The words but for where the checkpoint was: it may have been moved."""
-    kept: list[str] = []
+    found: dict[str, str] = {}
     rest = iter(words)
     for word in rest:
-        if word == CHECKPOINT:
-            next(rest)
-        elif not word.startswith(f"{CHECKPOINT}="):
-            kept.append(word)
-    return kept
+        name, equals, value = word.partition("=")
+        name = OUTPUT if name == BRIEFLY else name
+        if name not in (RESUME, OUTPUT) or name in found or not (value or (not equals and (value := next(rest, "")))):
+            raise ParameterError(
+                f"{RESUME} stands alone: got {' '.join(words)!r}, expected {RESUME} DIR, and {OUTPUT} DIR at most, as the checkpoint knows the "
+                f"rest; try mixtura {context.info_name} {RESUME} DIR"
+            )
+        found[name] = value
+    return Path(found[RESUME]).absolute(), found.get(OUTPUT)
+
+
+def _place(context: Any, folder: Path, here: Path, output: str | None) -> Path:
+    """Where the model goes. Raises FileError where the checkpoint alone says so, and it is outside its folder."""
+    from mixtura.errors import FileError
+
+    if output is not None:
+        return here / output
+    stored = Path(context.params["output"])
+    if context.get_parameter_source("output").name != "COMMANDLINE":
+        return here / stored
+    stored = Path.cwd() / stored
+    if folder.resolve() in (stored.resolve(), *stored.resolve().parents):
+        return stored
+    raise FileError(
+        f"cannot resume {folder}: its fit writes into {stored}, expected a folder within the checkpoint; if that is where the model should go, "
+        f"try mixtura {context.info_name} {RESUME} {shlex.quote(str(folder))} {OUTPUT} {shlex.quote(str(stored))}"
+    )

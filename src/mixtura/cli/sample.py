@@ -15,10 +15,11 @@ def sample(
     seed: Annotated[int, typer.Option(min=0, help="Where chance begins: the same seed gives the same rows.")] = 0,
 ) -> None:
     """Draw rows from a model, and the component of each."""
-    from mixtura.cli import models, screen
+    from mixtura.cli import models, outputs, screen
     from mixtura.sources import files
 
     files.writer_of(output)
+    outputs.require_apart([output], None, models.file_of(model))
     known = models.load(model)
     drawn, component = known.mixture.sample(rows, seed)
     label = "component" if "component" not in known.names else "component of mixture"

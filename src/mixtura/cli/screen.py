@@ -16,6 +16,7 @@ from mixtura.cli.heat import heat_maps, legend, shades_for
 from mixtura.selection.criteria import TITLES
 from mixtura.selection.figures import FIGURES, WORDS, figure, wanted
 from mixtura.sources import ArraySource
+from mixtura.terminal import visible
 
 if TYPE_CHECKING:
     from mixtura.cli.models import Model
@@ -47,9 +48,22 @@ TESTED: dict[str, Callable[[LikelihoodRatioTest], str]] = {
 }
 
 
-def say(line: str = "") -> None:
-    """One line, however long."""
-    _console().print(line, soft_wrap=True)
+def say(*lines: str) -> None:
+    """Lines, however long, each on its own whatever is in it."""
+    for line in lines:
+        _console().print(visible(line), soft_wrap=True)
+
+
+class Plain(Table):
+    """A table of which no name and no cell steers the terminal."""
+
+    def add_column(self, header: Any = "", *more: Any, **how: Any) -> None:
+        """A column of this name."""
+        super().add_column(_plain(header), *more, **how)
+
+    def add_row(self, *cells: Any, **how: Any) -> None:
+        """A cell for each column."""
+        super().add_row(*map(_plain, cells), **how)
 
 
 def show_fit(source: Source, selection: Selection, output: Path, files: Sequence[str]) -> None:
@@ -57,11 +71,11 @@ def show_fit(source: Source, selection: Selection, output: Path, files: Sequence
     mixture = selection.ranking[0].mixture
     assert mixture is not None
     _show_data(source)
-    say(f"\n{_ranking(selection)}\n")
+    say("", _ranking(selection), "")
     _show_candidates(selection)
-    say(f"\n{_title(mixture)}")
+    say("", _title(mixture))
     _show_mixture(mixture, source.columns, TALL)
-    say(f"\nwritten to {output}: {', '.join(files)}")
+    say("", f"written to {output}: {', '.join(files)}")
 
 
 def show_selection(source: Source, selection: Selection, output: Path | None) -> None:
@@ -69,14 +83,14 @@ def show_selection(source: Source, selection: Selection, output: Path | None) ->
     console = _console()
     _show_data(source)
     shades = shades_for(console)
-    say(f"\n{legend(selection, shades)}")
+    say("", *legend(selection, shades))
     for one in heat_maps(selection, console.width, shades):
-        say()
+        say("")
         console.print(one)
-    say(f"\n{_ranking(selection)}\n")
+    say("", _ranking(selection), "")
     _show_candidates(selection)
     if output is not None:
-        say(f"\nwritten to {output}")
+        say("", f"written to {output}")
 
 
 def _show_data(source: Source) -> None:
@@ -104,9 +118,10 @@ def show_tests(source: Source, tests: SequentialTest) -> None:
         lines.add_column(name, justify="left" if name == "decision" else "right")
     for one in tests:
         lines.add_row(*(told(one) for told in TESTED.values()))
-    say(f"\nK components against K + 1, family {tests.mixture.family.name} ({tests.mixture.family.code}), replicates drawn from K\n")
+    family = tests.mixture.family
+    say("", f"K components against K + 1, family {family.name} ({family.code}), replicates drawn from K", "")
     _console().print(lines)
-    say(f"\n{_outcome(tests)}")
+    say("", _outcome(tests))
 
 
 def _outcome(tests: SequentialTest) -> str:
@@ -149,7 +164,7 @@ def _show_mixture(mixture: Mixture, names: Sequence[str], most: int) -> None:
     side = max(1, room // (widest + GAP))
     say(f"mean {sign} standard deviation of each column")
     for first in range(0, mixture.K, side):
-        say()
+        say("")
         console.print(_components(lines, range(first, min(first + side, mixture.K))))
     if mixture.D > most:
         say(f"and {_several(mixture.D - most, 'more column')}, in mixtura show")
@@ -167,10 +182,10 @@ def _components(lines: Sequence[tuple[str, Sequence[str]]], some: range) -> Tabl
 
 def _spreads(mixture: Mixture, names: Sequence[str], sign: str) -> Iterator[tuple[str, list[str]]]:
     """For each column of data its name, and mean and standard deviation in each component."""
-    deviations = np.sqrt(np.diagonal(mixture.matrices, axis1=1, axis2=2))
+    deviations = np.sqrt(mixture.variances)
     for name, means, spreads in zip(names, mixture.means.T, deviations.T, strict=False):
         like_mean, like_spread = _formats(means, spreads)
-        yield name, [f"{mean:{like_mean}} {sign} {spread:{like_spread}}" for mean, spread in zip(means, spreads, strict=True)]
+        yield visible(name), [f"{mean:{like_mean}} {sign} {spread:{like_spread}}" for mean, spread in zip(means, spreads, strict=True)]
 
 
 def _formats(means: Array, deviations: Array) -> tuple[str, str]:
@@ -219,7 +234,11 @@ def listing(names: Sequence[str]) -> str:
 
 
 def _table() -> Table:
-    return Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim", show_edge=False)
+    return Plain(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim", show_edge=False)
+
+
+def _plain(cell: Any) -> Any:
+    return visible(cell) if isinstance(cell, str) else cell
 
 
 def _console() -> Console:

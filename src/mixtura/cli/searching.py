@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mixtura.cli import options
+from mixtura.cli.endings import code
 
 if TYPE_CHECKING:
     from mixtura.selection import Candidate, Selection
     from mixtura.sources import Source
 
-INTERRUPTED = 130  # the exit code
 DATA = "CSV (any delimiter), Parquet, Feather or NPY: a file, a folder, a pattern or a URL."
 IN_MEMORY = "Read rows once and hold them, or read them anew in every pass; where not given, up to 128 MB are held."
 
@@ -95,7 +95,7 @@ def asked(
     tol: Annotated[float, typer.Option(help="Stop a fit when it has less than this left to gain, in nats per row.")] = 1e-6,
     max_iter: Annotated[int, typer.Option(min=1, help="Stop a fit after this many epochs.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Where chance begins: the same seed gives the same model.")] = 0,
-    threads: Annotated[int | None, typer.Option(min=1, help="Processors to use; all of them where not given.", show_default=False)] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Processors to use; else OMP_NUM_THREADS, or all.", show_default=False)] = None,
     in_memory: Annotated[bool | None, typer.Option("--in-memory/--streamed", help=IN_MEMORY, show_default=False)] = None,
 ) -> Search:
     """The search that the shared options ask for. Raises ParameterError for one that makes no sense."""
@@ -143,4 +143,4 @@ def figures(one: Candidate, selection: Selection) -> dict[str, Any]:
 def end(selection: Selection) -> None:
     """Ends the command with the exit code of an interrupt, where the search was interrupted: the warning has said so."""
     if selection.interrupted:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(code())

@@ -34,7 +34,7 @@ def select(
     from mixtura.cli import screen
 
     if output is not None:
-        _require_place(output)
+        _require_place(output, search.data)
     source, selection = search.run(shown=not quiet)
     summary = search.summary(source, selection)
     if output is not None and output.suffix.lower() == ".json":
@@ -55,10 +55,11 @@ def _write(output: Path, selection: Selection) -> None:
     files.write(output, {name: table[name].to_native() for name in table.columns})
 
 
-def _require_place(output: Path) -> None:
-    """Raises FileError where the file cannot be written, which is better told before the search than after."""
-    from mixtura.cli import models
+def _require_place(output: Path, data: str) -> None:
+    """Raises FileError where the file cannot be written, or is among the data, which is better told before the search than after."""
+    from mixtura.cli import outputs
 
     if output.suffix.lower() not in (*TABLES, ".json"):
         raise FileError(f"cannot write {output}: got suffix {output.suffix!r}, expected one of {', '.join(TABLES)} or .json; try another format")
-    models.require_place(output)
+    outputs.require_place(output)
+    outputs.require_apart([output], data)

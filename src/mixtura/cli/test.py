@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from mixtura.cli.endings import code
 from mixtura.cli.searching import DATA
-
-INTERRUPTED = 130
 
 
 def test(
@@ -21,7 +20,7 @@ def test(
     tol: Annotated[float, typer.Option(help="Stop a fit when it has less than this left to gain, in nats per row.")] = 1e-6,
     max_iter: Annotated[int, typer.Option(min=1, help="Stop a fit after this many steps.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Where chance begins: the same seed gives the same p-values.")] = 0,
-    threads: Annotated[int | None, typer.Option(min=1, help="Processors to use; all of them where not given.", show_default=False)] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Processors to use; else OMP_NUM_THREADS, or all.", show_default=False)] = None,
     in_memory: Annotated[bool, typer.Option("--in-memory", help="Hold the rows in memory, however many they are.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress, and print the number of components alone.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, the replicates' statistics too, and no table.")] = False,
@@ -50,4 +49,4 @@ def test(
     else:
         screen.show_tests(source, tests)
     if tests.interrupted:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(code())

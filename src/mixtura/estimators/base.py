@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
@@ -19,6 +20,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura import checking, checkpoints
+from mixtura.blas import one_thread
 from mixtura.errors import ConstantColumnWarning, InterruptionWarning, ParameterError, RepairWarning
 from mixtura.estimators.given import Given
 from mixtura.estimators.history import ConvergenceWarning, History
@@ -33,7 +35,7 @@ from mixtura.regularisation import Regularisation, regularisation_of
 from mixtura.rules import Rule
 from mixtura.scouting import Scout
 from mixtura.sources import Source
-from mixtura.starting import check_components, check_distinct, start_of
+from mixtura.starting import check_components, check_distinct, from_labels, start_of
 
 INDIFFERENT = ("random_state", "n_jobs", "verbose", "verbose_interval", "warm_start")  # parameters that a checkpoint is not compared by as they are
 
@@ -48,7 +50,7 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
     reg_covar: str | float | Regularisation
     max_iter: int
     n_init: int
-    init_params: str
+    init_params: str | ArrayLike
     random_state: int | np.random.RandomState | np.random.Generator | None
     warm_start: bool
     verbose: int
@@ -183,7 +185,7 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def bic(self, X: Any, sample_weight: ArrayLike | str | None = None) -> float:
         """-2 loglik + p log n, in nats, of `mixture_`: smaller is better (mclust's has the other sign).
 
-        p parameters are free, n is the sum of weights.
+        p parameters are free, without those that are `fixed`; n is the sum of weights.
 
         >>> import numpy as np, mixtura
         >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
@@ -192,10 +194,10 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         True
         """
         log_likelihood, n = self._fitted().log_likelihood(self._read(X, sample_weight))
-        return -2 * log_likelihood + self.mixture_.n_parameters * float(np.log(n))
+        return -2 * log_likelihood + self._n_parameters * float(np.log(n))
 
     def aic(self, X: Any, sample_weight: ArrayLike | str | None = None) -> float:
-        """-2 loglik + 2 p, in nats, of `mixture_`: smaller is better. p parameters are free.
+        """-2 loglik + 2 p, in nats, of `mixture_`: smaller is better. p parameters are free, as in `bic`.
 
         >>> import numpy as np, mixtura
         >>> X = np.random.default_rng(0).normal(size=(100, 1)) + np.repeat([[-3.0], [3.0]], 50, axis=0)
@@ -203,7 +205,7 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         >>> bool(np.isclose(model.aic(X), -2 * 100 * model.score(X) + 2 * 5))
         True
         """
-        return -2 * self._fitted().log_likelihood(self._read(X, sample_weight))[0] + 2 * self.mixture_.n_parameters
+        return -2 * self._fitted().log_likelihood(self._read(X, sample_weight))[0] + 2 * self._n_parameters
 
     def sample(self, n_samples: int = 1) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Rows drawn from the mixture (n_samples, D), and the component of each (n_samples,), grouped by component as scikit-learn does.
@@ -278,20 +280,36 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
     ) -> Source:
         """Runs every start, keeps the best run, tells what went wrong with it; returns the rows as they were read."""
         task = self._task()
-        source = self._source(X, sample_weight, columns, reset=True)
-        check_components(source, self.n_components)
-        _tell_constant_columns(source)
-        with checkpoints.opened(checkpoint, every, source, self._call(), self.random_state) as kept:
-            way, starts = self._starts(kept.source, task, kept.seeded(self.random_state))
-            runs = self._runs(starts, way, task, kept)
-            self._keep(runs, way, source)
-            kept.finish(self.mixture_)
+        with self._as_it_was_if_refused() as fitted:
+            source = self._source(X, sample_weight, columns, reset=True)
+            check_components(source, self.n_components)
+            _tell_constant_columns(source)
+            with one_thread(), checkpoints.opened(checkpoint, every, source, self._call(), self.random_state) as kept:
+                way, starts = self._starts(kept.source, task, kept.seeded(self.random_state))
+                runs = self._runs(starts, way, task, kept)
+                self._keep(runs, way, source)
+                fitted()
+                kept.finish(self.mixture_)
         self._tell(source, kept)
         return source
+
+    @contextmanager
+    def _as_it_was_if_refused(self) -> Iterator[Callable[[], object]]:
+        """Puts everything back that was learnt before, where learning fails, or is interrupted, ahead of a call of what this gives."""
+        before, fitted = dict(vars(self)), list[bool]()
+        try:
+            yield lambda: fitted.append(True)
+        except BaseException:
+            if not fitted:
+                self.__dict__.clear()
+                self.__dict__.update(before)
+            raise
 
     def _call(self) -> dict[str, Any]:
         """What a checkpoint is compared by: everything that what is learnt depends on, but for rows and chance."""
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in INDIFFERENT}
+        if not isinstance(self.init_params, str):
+            parameters["init_params"] = np.asarray(self.init_params)
         previous = self.mixture_ if self.warm_start and hasattr(self, "mixture_") else None
         return {"function": f"{type(self).__name__}.fit", **parameters, "previous": previous}
 
@@ -315,8 +333,11 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         checking.whole("n_init", self.n_init, 1)
         checking.whole("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, 0)
         checking.whole("verbose_interval", self.verbose_interval, 1)
+        if not isinstance(self.warm_start, bool | int | np.bool_):
+            raise ParameterError(f"warm_start is not usable: got {checking.short(self.warm_start)}, expected True or False; try False")
         checking.number("tol", self.tol, "a number >= 0 in nats", lambda tol: 0 <= tol < np.inf, 1e-3)
-        start_of(self.init_params)
+        if isinstance(self.init_params, str) or self.init_params is None:
+            start_of(self.init_params)
         regularisation = regularisation_of(self.reg_covar)
         return Task(family_of(self.covariance_type, self.n_factors), regularisation, self._rule(regularisation))
 
@@ -329,7 +350,11 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
             return "previous", iter([self._previous(source.D, task.family)])
         given = self._given(task.family, source.D)
         whole = given.alone(task.family)
-        return (self.init_params, self._drawn(source, task, given, random_state)) if whole is None else ("given", iter([whole]))
+        if whole is not None:
+            return "given", iter([whole])
+        if isinstance(self.init_params, str):
+            return self.init_params, self._drawn(source, task, given, random_state)
+        return "labels", iter([given.put_into(self._from_labels(source, self.init_params, task, random_state))])
 
     def _previous(self, D: int, family: Family) -> Mixture:
         previous = self.mixture_
@@ -345,8 +370,12 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
             )
         return previous if previous.family.name == family.name else previous.to_family(family)
 
+    def _from_labels(self, source: Source, labels: ArrayLike, task: Task, random_state: Any) -> Mixture:
+        return from_labels(source, labels, self.n_components, task.family, task.regularisation, _generator(random_state))
+
     def _drawn(self, source: Source, task: Task, given: Given, random_state: Any) -> Iterator[Mixture]:
         """`n_init` starts by `init_params`, all from one generator, with what is given put in."""
+        assert isinstance(self.init_params, str)
         generator = _generator(random_state)
         scout = Scout.of(source, generator)
         check_distinct(len(scout.rows), self.n_components)
@@ -399,6 +428,11 @@ class MixtureEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         runs = f" in the best of {len(self.history_.runs)} of {self.n_init} runs" * (self.n_init > 1)
         return interruption(self.n_iter_, kept, runs)
 
+    @property
+    def _n_parameters(self) -> int:
+        """How many parameters of the mixture were free."""
+        return self._rule(regularisation_of(self.reg_covar)).n_parameters(self.mixture_)
+
     def _fitted(self) -> Mixture:
         check_is_fitted(self)
         return self.mixture_
@@ -436,9 +470,10 @@ def _generator(random_state: Any) -> np.random.Generator:
         return random_state
     try:
         state = check_random_state(random_state)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ParameterError(
-            f"random_state is not usable: got {random_state!r}, expected None, an integer from 0 to 2**32 - 1, a RandomState or a Generator; try 0"
+            f"random_state is not usable: got {checking.short(random_state)}, expected None, an integer from 0 to 2**32 - 1, a RandomState or a "
+            "Generator; try 0"
         ) from None
     return np.random.default_rng(state.randint(2**32, size=4, dtype=np.uint32))
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mixtura.checking import short
 from mixtura.errors import ParameterError
 from mixtura.estimators.base import MixtureEstimator
 from mixtura.estimators.given import Given
@@ -35,15 +36,16 @@ class BayesianGaussianMixture(MixtureEstimator):
       Components fade late, after long stretches where the ELBO is almost level, and what each of them gains is some nats in all, however
       many rows there are: a fit that stops too early has too many.
     - `reg_covar="auto"` adds nothing: the prior regularises. A number is scikit-learn's, added to every variance in squared units.
-    - `init_params="auto"` starts from the best of several short EM runs, heaviest component first. scikit-learn's four ways are there too. The
-      posterior begins as if all rows had been drawn from the start.
+    - `init_params="auto"` starts from the best of several short EM runs, heaviest component first. scikit-learn's four ways are there too, and
+      labels or posteriors of the rows, as in GaussianMixture. The posterior begins as if all rows had been drawn from the start.
     - `fit`, `score`, `bic` and `aic` take `sample_weight`: a weight of 2 is a row twice.
     - `covariance_type` also takes tied_diag and tied_spherical, and mclust's codes. Each type is the best posterior, among those whose expected
       precisions have this form, for the one model in which every component has a full precision of its own.
     - `elbo_` is the ELBO itself, all constants included, so that it compares models; `lower_bound_` and `lower_bounds_` are less constants, in
       the way of scikit-learn.
     - `bic` and `aic` are those of `mixture_`, the point estimate that `weights_`, `means_` and `covariances_` show.
-    - `n_jobs=None` takes every processor. The number of threads changes no bit of the result.
+    - `n_jobs=None` takes every processor, or this process's share of them inside joblib's, Dask's and other workers; a number is obeyed. The
+      number of threads changes no bit of the result.
     - Learnt attributes cannot be assigned to. Rows of float32 are computed in float32, with sums in float64.
 
     `predict`, `predict_proba` and `score_samples` weigh rows with the posterior's expected natural parameters. Of `n_init` runs the one of
@@ -84,7 +86,7 @@ class BayesianGaussianMixture(MixtureEstimator):
         reg_covar: str | float | Regularisation = "auto",
         max_iter: int = 100,
         n_init: int = 1,
-        init_params: str = "auto",
+        init_params: str | ArrayLike = "auto",
         weight_concentration_prior_type: str = "dirichlet_process",
         weight_concentration_prior: float | None = None,
         mean_precision_prior: float | None = None,
@@ -188,7 +190,7 @@ class BayesianGaussianMixture(MixtureEstimator):
         kind = self.weight_concentration_prior_type
         if not isinstance(self._posterior.proportions, PROPORTIONS[kind]):
             raise ParameterError(
-                f"warm_start cannot go on from the last fit: got weight_concentration_prior_type={kind!r}, expected that of the last fit; "
+                f"warm_start cannot go on from the last fit: got weight_concentration_prior_type={short(kind)}, expected that of the last fit; "
                 "try warm_start=False"
             )
         return self._posterior

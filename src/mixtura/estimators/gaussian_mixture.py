@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
 
+from mixtura.blas import one_thread
 from mixtura.errors import ParameterError, RepairWarning
 from mixtura.estimators import saving
 from mixtura.estimators.base import MixtureEstimator, Task
@@ -23,7 +24,7 @@ from mixtura.kernels import AnyGaussians
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 from mixtura.regularisation import Regularisation
-from mixtura.rules import Fixed, Masks, Online, Rule, rule_of
+from mixtura.rules import Event, Fixed, Masks, Online, Rule, rule_of
 from mixtura.sources import Source
 from mixtura.starting import check_components
 
@@ -48,7 +49,8 @@ class GaussianMixture(MixtureEstimator):
       change: a fit that creeps is not taken for one that has arrived.
     - `reg_covar="auto"` keeps every variance at a millionth, or more, of the data's own in that direction, so changing the units of a
       column changes no label. A number is scikit-learn's: added to every variance, in squared units.
-    - `init_params="auto"` starts from the best of several short EM runs, on at most 50,000 rows. scikit-learn's four ways are there too.
+    - `init_params="auto"` starts from the best of several short EM runs, on at most 50,000 rows. scikit-learn's four ways are there too, and
+      labels (N,) or posteriors (N, K) of the rows that are fitted, -1 where they are not known: see `mixtura.start`. Such a start is one run.
     - A component that collapses or loses its rows is repaired, told once (RepairWarning) and recorded in `history_`; a fit never fails on it.
     - `fit`, `score`, `bic` and `aic` take `sample_weight`: a weight of 2 is a row twice.
     - `covariance_type` takes every family of Mixtura by name or mclust code: full (VVV), tied (EEE), diag (VVI), spherical (VII),
@@ -58,7 +60,8 @@ class GaussianMixture(MixtureEstimator):
       "lbfgs", or a Rule, which brings its own regularisation. `fixed` keeps chosen weights, means and covariances at their `weights_init`,
       `means_init` and `precisions_init` (see rules.Fixed).
     - `partial_fit` learns from a stream; `save` and `load` keep it, in files that execute nothing.
-    - `n_jobs=None` takes every processor. The number of threads changes no bit of the result.
+    - `n_jobs=None` takes every processor, or this process's share of them inside joblib's, Dask's and other workers; a number is obeyed. The
+      number of threads changes no bit of the result.
     - `lower_bound_` is the log-likelihood of the mixture that was kept, and `lower_bounds_[i]` that after step i + 1; scikit-learn
       reports the mixture before each step.
     - Learnt attributes cannot be assigned to; they are views of `mixture_`, in float64 whatever the rows are. Rows of float32 are
@@ -99,7 +102,7 @@ class GaussianMixture(MixtureEstimator):
         reg_covar: str | float | Regularisation = "auto",
         max_iter: int = 100,
         n_init: int = 1,
-        init_params: str = "auto",
+        init_params: str | ArrayLike = "auto",
         weights_init: ArrayLike | None = None,
         means_init: ArrayLike | None = None,
         precisions_init: ArrayLike | None = None,
@@ -148,24 +151,32 @@ class GaussianMixture(MixtureEstimator):
         """
         task = self._task()
         rule = online_rule(self.rule, task.regularisation, self.fixed)
+        with self._as_it_was_if_refused():
+            repairs = self._learn_batch(X, sample_weight, task, rule)
+        if repairs:
+            warnings.warn(f"a component was repaired in batch {self.n_iter_}: {repairs[0].message}; try larger batches", RepairWarning, stacklevel=2)
+        return self
+
+    def _learn_batch(self, X: Any, sample_weight: ArrayLike | None, task: Task, rule: Online) -> list[Event]:
+        """Learns from a batch; the repairs that were not told before."""
         source = self._source(X, sample_weight, reset=not hasattr(self, "mixture_"))
-        stream = self.stream_ if hasattr(self, "stream_") else self._stream(source, task, rule)
+        with one_thread():
+            stream = self.stream_ if hasattr(self, "stream_") else self._stream(source, task, rule)
         if (stream.mixture.K, stream.mixture.family) != (self.n_components, task.family):
             raise ParameterError(
                 f"the stream cannot go on: got {self.n_components} components of family {task.family.name!r}, expected {stream.mixture.K} of "
                 f"family {stream.mixture.family.name!r} as before; try fit, or a new estimator"
             )
-        statistics = sweep(stream.mixture, source)
-        self.stream_, repairs = stream.after(statistics, rule)
-        self.mixture_ = rule.outcome(self.stream_.mixture, self.stream_.state)
+        with one_thread():
+            statistics = sweep(stream.mixture, source)
+            self.stream_, repairs = stream.after(statistics, rule)
+            self.mixture_ = rule.outcome(self.stream_.mixture, self.stream_.state)
         self.n_iter_, self.converged_ = self.stream_.state.batches, False
         self.lower_bound_ = statistics.log_likelihood / statistics.weight
         self.lower_bounds_ = [self.lower_bound_]
         told = tuple((self.n_iter_, event) for event in repairs)
         self.history_ = History((self.lower_bound_,), (self.lower_bound_,), np.inf, told, "stream", 0, (self.lower_bound_,))
-        if repairs:
-            warnings.warn(f"a component was repaired in batch {self.n_iter_}: {repairs[0].message}; try larger batches", RepairWarning, stacklevel=2)
-        return self
+        return repairs
 
     @classmethod
     def from_fit(cls, fit: Fit, *, columns: Sequence[str] | None = None, **parameters: Any) -> Self:

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mixtura import checking
 from mixtura.errors import ParameterError
 from mixtura.families import Family
 from mixtura.mixture import Mixture
-from mixtura.moments import Array
+from mixtura.moments import Array, symmetric
 
 
 class Given(NamedTuple):
@@ -61,10 +62,7 @@ class Given(NamedTuple):
 def _given(name: str, value: ArrayLike | None, shape: tuple[int, ...]) -> Array | None:
     if value is None:
         return None
-    try:
-        array = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise ParameterError(f"{name} is not numbers: got {value!r}, expected an array of floats of shape {shape}; try None") from None
+    array = checking.array(name, value, f"an array of floats of shape {shape}", "None")
     if array.shape != shape:
         raise ParameterError(f"{name} does not fit: got shape {array.shape}, expected {shape}; try None to let the start decide")
     return array
@@ -77,11 +75,11 @@ def _inverses(precisions: Array, family: Family) -> Array:
         if not (precisions > 0).all():
             raise wrong
         return 1 / precisions
+    if not symmetric(precisions):
+        raise wrong
     try:
         np.linalg.cholesky(precisions)
         inverses = np.linalg.inv(precisions)
     except np.linalg.LinAlgError:
         raise wrong from None
-    if not np.allclose(precisions, np.swapaxes(precisions, -1, -2)):
-        raise wrong
     return np.asarray((inverses + np.swapaxes(inverses, -1, -2)) / 2)

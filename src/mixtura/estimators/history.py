@@ -19,10 +19,10 @@ class History:
     """How a fit came about.
 
     `log_likelihoods` are the mean log-likelihoods per row, in nats, of the run that was kept: at its start, then after each of its `n_iter_`
-    steps. `events` are the repairs and notes of that run, each with the number of its step. `start` is the way it began: the
-    `init_params`, "given" where every parameter was, or "previous" after a warm start. `runs` holds the objective at which each of
-    the `n_init` runs ended, `run` which of them was kept (from 0). `objectives` are what the rule climbed: the log-likelihoods, unless there
-    was a prior. `remaining` is what was left to gain of it at the end, by estimate, per row. `source` is where the rows lay,
+    steps. `events` are the repairs and notes of that run, each with the number of its step. `start` is the way it began: the `init_params`,
+    "labels" where these were labels or posteriors, "given" where every parameter was, or "previous" after a warm start. `runs` holds the objective
+    at which each of the `n_init` runs ended, `run` which of them was kept (from 0). `objectives` are what the rule climbed: the log-likelihoods,
+    unless there was a prior. `remaining` is what was left to gain of it at the end, by estimate, per row. `source` is where the rows lay,
     `engine` what worked on them; `interrupted`, whether Ctrl-C ended it.
 
     >>> import numpy as np, mixtura

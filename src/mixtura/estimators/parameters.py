@@ -19,13 +19,14 @@ import numpy as np
 from mixtura import regularisation, rules
 from mixtura.errors import ModelFileError, ParameterError
 from mixtura.families import Family, family_of
+from mixtura.forms import short
 from mixtura.mixture import Mixture
 
 KINDS: dict[str, Any] = {
     one.__name__: one
     for module in (rules, rules.schedules, regularisation)
     for one in vars(module).values()
-    if isinstance(one, type) and (dataclasses.is_dataclass(one) or one is rules.Fixed)
+    if isinstance(one, type) and one is not Family and (dataclasses.is_dataclass(one) or one is rules.Fixed)
 }
 
 
@@ -54,8 +55,8 @@ def as_json(name: str, value: Any) -> Any:
     if isinstance(value, list | tuple):
         items = [as_json(name, item) for item in value]
         return items if isinstance(value, list) else {"tuple": items}
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        return {"array": value.tolist()}
+    if hasattr(value, "__array__") and (array := np.asarray(value)).dtype.kind in "biuf":  # a column of a table too
+        return {"array": array.tolist()}
     raise ParameterError(
         f"{name} cannot be saved: got {value!r}, expected None, a number, text, an array or a rule of mixtura; "
         "try another value, or model.mixture_.save"
@@ -75,7 +76,7 @@ def from_json(value: Any) -> Any:
         return value
     try:
         if "array" in value:
-            return np.array(value["array"])
+            return _numbers(value["array"])
         if "tuple" in value:
             return tuple(from_json(item) for item in value["tuple"])
         if "mapping" in value:
@@ -85,5 +86,14 @@ def from_json(value: Any) -> Any:
         if "family" in value:
             return family_of(value["family"])
         return KINDS[value["kind"]](**{key: from_json(item) for key, item in value["fields"].items()})
-    except (KeyError, TypeError, ParameterError) as error:
-        raise ModelFileError(f"a parameter in the file is not usable: got {value!r} ({error}), expected what save wrote; try fitting again") from None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ModelFileError(
+            f"a parameter in the file is not usable: got {short(value)} ({short(str(error))}), expected what save wrote; try fitting again"
+        ) from None
+
+
+def _numbers(nested: Any) -> Any:
+    array = np.array(nested)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"an array of {array.dtype}")
+    return array

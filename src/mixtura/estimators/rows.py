@@ -14,6 +14,7 @@ from sklearn.utils.validation import validate_data
 from mixtura.errors import DataError, ParameterError
 from mixtura.sources import ArraySource, Source
 from mixtura.sources import open as open_source
+from mixtura.sources.arrays import as_array, as_rows, unmasked
 from mixtura.sources.opening import ELSEWHERE
 from mixtura.sources.tables import as_frame, to_rows
 
@@ -53,9 +54,10 @@ def _checked_by_scikit_learn(estimator: Any, X: Any, weight: ArrayLike | None, n
     """scikit-learn checks names, width and kind; the source checks the numbers, and names column and row."""
     if _has_times(X):
         _refuse_words(X)
+    X = unmasked(X)
     try:
         rows = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False, ensure_min_samples=2 if reset else 1)
-    except (ValueError, np.exceptions.DTypePromotionError):
+    except (ValueError, OverflowError, np.exceptions.DTypePromotionError):
         _refuse_words(X)
         raise
     names = getattr(estimator, "feature_names_in_", None)
@@ -77,10 +79,11 @@ def _has_times(X: Any) -> bool:
 
 def _refuse_words(X: Any) -> None:
     """Raises DataError where X holds what is no number, and of a table names the column and its first such cell."""
-    if (frame := as_frame(X)) is not None:
+    frame = as_frame(X)
+    if frame is not None and all(isinstance(name, str) for name in frame.columns):
         to_rows(frame, frame.columns)
-    elif np.asarray(X).dtype.kind in "OSUmM":
-        ArraySource(np.asarray(X))
+    elif as_array(X).dtype.kind in "OSUmM":
+        as_rows(X)
 
 
 def _remember(estimator: Any, source: Source) -> None:

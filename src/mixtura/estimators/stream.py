@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.checking import short
 from mixtura.errors import ModelFileError, ParameterError
 from mixtura.families import Family
+from mixtura.forms import exactly, fields, listed, number, text, whole
 from mixtura.mixture import Mixture
 from mixtura.regularisation import Floor, Regularisation
 from mixtura.rules import Event, Masks, Online, Rule
@@ -20,6 +23,8 @@ from mixtura.statistics import Statistics
 SUMS = ("running", "averaged")  # the statistics of a state
 ARRAYS = ("counts", "pivots", "first", "second")  # of statistics
 NUMBERS = ("rows", "weight", "log_likelihood")
+OF_SUMS = exactly(rows=whole, weight=number, log_likelihood=number)
+SAVED = fields("batches", "told", batches=whole, told=listed(text), **dict.fromkeys(SUMS, OF_SUMS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,23 +59,36 @@ class Stream:
 
     @classmethod
     def of(cls, family: Family, tensors: Mapping[str, NDArray[Any]], numbers: Mapping[str, Any]) -> Stream:
-        """The stream that was saved as these, to the last bit. Raises ModelFileError where something is missing."""
+        """The stream that was saved as these, to the last bit. Raises ModelFileError where something is missing or does not fit."""
         try:
+            if not SAVED(numbers):
+                raise ValueError("other numbers than a stream has")
             weights, means, covariances = (tensors[f"stream.{name}"] for name in ("weights", "means", "covariances"))
+            K, D = Mixture(weights, means, covariances, family).means.shape
             mixture = Mixture.trusted(weights, means, covariances, family)
-            sums = {which: _statistics(which, family, tensors, numbers[which]) for which in SUMS if which in numbers}
-            state = OnlineState(State(tensors["stream.reseeded"]), numbers["batches"], **sums)
-            return cls(mixture, state, frozenset(numbers["told"]))
-        except (KeyError, TypeError) as error:
-            raise ModelFileError(f"the file holds no usable stream: got no {error}, expected what save wrote; try the last file that loads") from None
+            sums = {which: _statistics(which, family, K, D, tensors, numbers[which]) for which in SUMS if which in numbers}
+            reseeded = _array(tensors["stream.reseeded"], "iu", (K,))
+            return cls(mixture, OnlineState(State(reseeded), numbers["batches"], **sums), frozenset(numbers["told"]))
+        except (KeyError, ValueError) as error:
+            raise ModelFileError(
+                f"the file holds no usable stream: got no usable {short(str(error))}, expected what save wrote; try the last file that loads"
+            ) from None
 
     def _sums(self) -> Iterator[tuple[str, Statistics]]:
         return ((which, one) for which in SUMS if (one := getattr(self.state, which)) is not None)
 
 
-def _statistics(which: str, family: Family, tensors: Mapping[str, NDArray[Any]], numbers: Mapping[str, Any]) -> Statistics:
-    sums: dict[str, Any] = {name: tensors[f"stream.{which}.{name}"] for name in ARRAYS}
+def _statistics(which: str, family: Family, K: int, D: int, tensors: Mapping[str, NDArray[Any]], numbers: Mapping[str, Any]) -> Statistics:
+    second = family.moment.shape(D) if family.pooled else (K, *family.moment.shape(D))
+    shapes = dict(zip(ARRAYS, ((K,), (K, D), (K, D), second), strict=True))
+    sums: dict[str, Any] = {name: _array(tensors[f"stream.{which}.{name}"], "f", shape) for name, shape in shapes.items()}
     return Statistics(family.moment, family.pooled, **{name: numbers[name] for name in NUMBERS}, **sums)
+
+
+def _array(array: NDArray[Any], kinds: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    if array.dtype.kind not in kinds or array.shape != shape or not np.isfinite(array).all():
+        raise ValueError(f"array: {array.dtype} of {array.shape} instead of finite numbers of {shape}")
+    return array
 
 
 def online_rule(rule: str | Rule, regularisation: Regularisation | None = None, fixed: Masks = None) -> Online:
@@ -82,4 +100,4 @@ def online_rule(rule: str | Rule, regularisation: Regularisation | None = None, 
         return rule
     if rule in ("em", "online"):
         return Online(regularisation=regularisation or Floor(), fixed=fixed)
-    raise ParameterError(f"partial_fit cannot go by this rule: got {rule!r}, expected 'em', 'online' or an Online; try rule='online'")
+    raise ParameterError(f"partial_fit cannot go by this rule: got {short(rule)}, expected 'em', 'online' or an Online; try rule='online'")

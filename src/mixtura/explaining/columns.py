@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.integrate import trapezoid
 
+from mixtura.blas import with_one_thread
 from mixtura.errors import ParameterError
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
@@ -36,6 +37,7 @@ class Distinctive(NamedTuple):
     spread: Array
 
 
+@with_one_thread
 def distinctive(mixture: Mixture) -> Distinctive:
     """int min(p_k(x), q_k(x)) dx for each column x, with p_k the component and q_k = sum_{l != k} pi_l p_l / (1 - pi_k) the rest.
 

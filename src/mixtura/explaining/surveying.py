@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mixtura.blas import with_one_thread
 from mixtura.explaining.rows import Rows, Smallest
 from mixtura.kernels import AnyGaussians
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
+from mixtura.properties import cached_property
 from mixtura.sources import Block
 from mixtura.sources.tasks import AskedAtOnce
 
@@ -58,6 +59,7 @@ class Survey:
         return float(max(0.0, 1 - np.trace(self.crossings) / self.weight))
 
 
+@with_one_thread
 def survey(
     mixture: Mixture,
     data: Any,
@@ -125,6 +127,7 @@ def least_likely(mixture: Mixture, data: Any, n: int = 10, sample_weight: ArrayL
     return survey(mixture, data, sample_weight, least=n).least
 
 
+@with_one_thread
 def rare(mixture: Mixture, share: float = RARE, random_state: Any = 0) -> float:
     """The log density, in nats, that this share of rows drawn from the mixture falls below: estimated from 50,000 draws, fewer of very wide rows.
 
@@ -167,6 +170,7 @@ class _Surveyed:
     def __post_init__(self) -> None:
         object.__setattr__(self, "K", self.asked.K)
 
+    @with_one_thread
     def __call__(self, block: Block) -> _Tally:
         """Sums over its rows, and the few that are kept so far."""
         with np.errstate(invalid="ignore", over="ignore"):

@@ -4,14 +4,12 @@ GET  /                 the page               GET  /about        the data, in wo
 GET  /explore.js ...   what it is made of     GET  /columns/J    column J of the rows shown         POST /save    the same, and a model file
                                               POST /progress     a question, its answer so far
 
-All of them lie behind the token (`guard`). An answer is JSON; where there is none, {"error": one line}.
+All of them lie behind the token (`guard`), to which GET /open/KEY leads once. An answer is JSON; where there is none, {"error": one line}.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import secrets
 import socket
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
@@ -20,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 from mixtura.errors import MissingLibraryError, MixturaError, ParameterError
 from mixtura.explore.exploration import Exploration, Question
 from mixtura.explore.newest import Superseded
+from mixtura.forms import short
 from mixtura.pages import asset, embedded, plotly_js
+from mixtura.storage import from_json
 
 try:
     import uvicorn
@@ -29,7 +29,7 @@ try:
     from starlette.responses import Response
     from starlette.routing import Route
 
-    from mixtura.explore.guard import Guard
+    from mixtura.explore.guard import OPEN, Guard, Keys
 except ModuleNotFoundError as error:
     if error.name is not None and error.name.startswith("mixtura"):
         raise
@@ -57,27 +57,22 @@ def listening(port: int = 0) -> socket.socket:
     return place
 
 
-def new_token() -> str:
-    """256 bits of chance, as they stand in the address."""
-    return secrets.token_urlsafe(32)
+def address(place: socket.socket, keys: Keys) -> str:
+    """An address that opens the page once."""
+    return f"http://{ADDRESS}:{place.getsockname()[1]}/{OPEN}/{keys.new()}"
 
 
-def address(place: socket.socket, token: str) -> str:
-    """Where the page is."""
-    return f"http://{ADDRESS}:{place.getsockname()[1]}/{token}/"
-
-
-def server(exploration: Exploration, place: socket.socket, token: str) -> uvicorn.Server:
+def server(exploration: Exploration, place: socket.socket, token: str, keys: Keys) -> uvicorn.Server:
     """The server of this exploration; `run(sockets=[place])` serves until it is interrupted."""
-    guarded = application(exploration, token, place.getsockname()[1])
+    guarded = application(exploration, token, keys, place.getsockname()[1])
     config = uvicorn.Config(
         guarded, log_level="critical", access_log=False, server_header=False, lifespan="off", ws="none", timeout_graceful_shutdown=1
     )
     return uvicorn.Server(config)
 
 
-def application(exploration: Exploration, token: str, port: int) -> ASGIApp:
-    """The page of this exploration, behind the token."""
+def application(exploration: Exploration, token: str, keys: Keys, port: int) -> ASGIApp:
+    """The page of this exploration, behind the token, to which the keys lead."""
     plotly_js()  # raises now where plotly is missing
 
     async def page(request: Request) -> Response:
@@ -135,14 +130,14 @@ def application(exploration: Exploration, token: str, port: int) -> ASGIApp:
         Route("/save", save, methods=["POST"]),
         Route("/{name}", part),
     ]
-    return Guard(Starlette(routes=routes, exception_handlers={Exception: failed}), token, port, exploration.webgl)
+    return Guard(Starlette(routes=routes, exception_handlers={Exception: failed}), token, keys, port, exploration.webgl)
 
 
 def _read(body: bytes) -> Any:
     try:
-        return json.loads(body)
-    except ValueError:
-        raise ParameterError("the question is not usable: got no JSON, expected an object; try the page itself") from None
+        return from_json(body)
+    except ValueError as error:
+        raise ParameterError(f"the question is not usable: {short(str(error))}; expected a JSON object; try the page itself") from None
 
 
 def _told(value: Any, status: int = 200) -> Response:

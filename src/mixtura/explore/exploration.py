@@ -91,6 +91,7 @@ class Exploration:
         self.shown = np.asarray(self.source.sample(shown, np.random.default_rng(seed)).X)
         self._climbing: tuple[Key, Step, int] | None = None  # a fit to all rows: whose it is, its best step, and how many there are
         self._newest = Newest()
+        self._closed = threading.Event()
         self._aside = ThreadPoolExecutor(1, "aside")
         self._lock = threading.RLock()
         self._found: OrderedDict[Key, Future[Found]] = OrderedDict()
@@ -173,7 +174,7 @@ class Exploration:
 
         def work() -> dict[str, Any]:
             whole = replace(question, all_rows=True)
-            found, rows, recipe = self._find(whole, _for_ever), self._rows_of(question), self._recipe(question)
+            found, rows, recipe = self._find(whole, self._until_closed), self._rows_of(question), self._recipe(question)
             self.keep(recipe, found.candidate, rows.source)
             return {"output": self.place.output, "answer": self._answer(whole, found)}
 
@@ -181,8 +182,14 @@ class Exploration:
 
     def close(self) -> None:
         """Ends what is under way."""
+        self._closed.set()
         self._newest.close()
         self._aside.shutdown(wait=False, cancel_futures=True)
+
+    def _until_closed(self) -> None:
+        """Nothing supersedes what is saved, but that nobody is there any more."""
+        if self._closed.is_set():
+            raise Superseded
 
     def _answer(self, question: Question, found: Found) -> dict[str, Any]:
         rows, recipe = self._rows_of(question), self._recipe(question)
@@ -277,10 +284,6 @@ class Exploration:
                 time.sleep(REST)
                 go_on()
                 self._find(replace(question, components=K, all_rows=False), go_on)
-
-
-def _for_ever() -> None:
-    """Nothing supersedes this."""
 
 
 def _whole(asked: Mapping[str, Any], name: str, least: int, most: int) -> int:

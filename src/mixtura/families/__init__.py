@@ -108,6 +108,7 @@ def ppca(n_factors: int) -> Family:
     return _factored("ppca", int(n_factors))
 
 
+LONG = 10  # digits of a number of factors: no file has so many columns
 WITH_FACTORS = {"factor": factor, "ppca": ppca}
 
 
@@ -124,19 +125,21 @@ def family_of(name: str | Family, n_factors: int | None = None) -> Family:
     if kind in WITH_FACTORS:
         if n_factors is not None and not colon:
             return WITH_FACTORS[kind](n_factors)
-        if not (number.isascii() and number.isdigit() and int(number) >= 1):
-            got = "none" if not colon else repr(number)
+        if not (number.isascii() and number.isdigit() and len(number) < LONG and int(number) >= 1):
+            got = "none" if not colon else checking.short(number)
             raise ParameterError(f"family {kind!r} needs a number of factors: got {got}, expected an integer >= 1; try '{kind}:5', or n_factors=5")
         if n_factors not in (None, int(number)):
-            raise ParameterError(f"two numbers of factors: got {name!r} and n_factors={n_factors!r}, expected one; try n_factors=None")
+            raise ParameterError(f"two numbers of factors: got {name!r} and n_factors={checking.short(n_factors)}, expected one; try n_factors=None")
         return WITH_FACTORS[kind](int(number))
     if n_factors is not None:
-        raise ParameterError(f"family {name!r} has no factors: got n_factors={n_factors!r}, expected None; try covariance_type='factor'")
+        raise ParameterError(
+            f"family {checking.short(name)} has no factors: got n_factors={checking.short(n_factors)}, expected None; try covariance_type='factor'"
+        )
     if isinstance(name, Family):
         return name
-    if name not in FAMILIES:
+    if not isinstance(name, str) or name not in FAMILIES:
         known = ", ".join(one.code if one.name == one.code.lower() else f"{one.name} ({one.code})" for one in ALL)
-        raise ParameterError(f"unknown covariance family: got {name!r}, expected one of {known}, factor:q or ppca:q; try 'full'")
+        raise ParameterError(f"unknown covariance family: got {checking.short(name)}, expected one of {known}, factor:q or ppca:q; try 'full'")
     return FAMILIES[name]
 
 

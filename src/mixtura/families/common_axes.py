@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from mixtura.families.compiled import compiled
 from mixtura.families.constraint import EQUAL, FREE, Constraint
@@ -26,7 +27,9 @@ from mixtura.families.volumes import EQUAL_VOLUMES
 from mixtura.moments import Array
 
 SWEEPS, MORE = 40, 8  # over all planes, at most, and where previous axes are known: EM goes on from there anyway
-TURNS = 20  # in one plane, at most
+TURNS, FEW_TURNS = 20, 4  # in one plane, at most, and where columns are many: the next sweep goes on from there anyway
+MANY = 24  # columns from which on roots are turned, which are read along their rows
+BUDGET = 300_000_000  # numbers of roots that are turned at most, but for one sweep: 0.1 s. Each sweep raises the likelihood, so EM climbs
 STILL = 1e-8  # radians: when all planes turn by less, what is left to gain is beyond rounding
 
 
@@ -44,6 +47,8 @@ class CommonAxes(Constraint):
         if previous is not None:
             return self._from(_axes(previous, counts), scatter, counts, MORE)[0]
         columns = np.broadcast_to(np.eye(scatter.shape[-1]), scatter.shape[:-3] + scatter.shape[-2:])
+        if counts.shape[-1] * scatter.shape[-1] ** 3 * SWEEPS > BUDGET:
+            return self._from(self._most_promising(columns, scatter, counts), scatter, counts, SWEEPS)[0]
         found, least = self._from(columns, scatter, counts, SWEEPS)
         for constraint in self.contained:
             axes = _axes(constraint.maximise(scatter, counts, None), counts)
@@ -52,18 +57,30 @@ class CommonAxes(Constraint):
             found, least = np.where(better[..., None, None, None], other, found), np.where(better, value, least)
         return found
 
+    def _most_promising(self, columns: Array, scatter: Array, counts: Array) -> Array:
+        """Where all cannot be turned to the end: of the columns' axes and those of what is contained without turning, the best as they are."""
+        best = columns
+        least = self._settled(columns, np.diagonal(scatter, axis1=-2, axis2=-1), counts)[1]
+        for constraint in (EQUAL, *(one for one in self.contained if not isinstance(one, CommonAxes))):
+            axes = _axes(constraint.maximise(scatter, counts, None), counts)
+            seen = ((scatter @ axes[..., None, :, :]) * axes[..., None, :, :]).sum(axis=-2)
+            value = self._settled(axes, seen, counts)[1]
+            better = value < least
+            best, least = np.where(better[..., None, None], axes, best), np.where(better, value, least)
+        return best
+
     def _from(self, axes: Array, scatter: Array, counts: Array, sweeps: int) -> tuple[Array, Array]:
         """The covariances where turning from these axes (.., D, D) ends, and the criterion (..) there."""
-        turned = np.array(axes)
-        seen = axes.swapaxes(-1, -2)[..., None, :, :] @ scatter @ axes[..., None, :, :]
-        K, D = counts.shape[-1], scatter.shape[-1]
-        volumes = self.spectra is EQUAL_VOLUMES
-        _turn_each(seen.reshape(-1, K, D, D), counts.reshape(-1, K), turned.reshape(-1, D, D), volumes, sweeps)
-        diagonals = np.maximum(np.diagonal(seen, axis1=-2, axis2=-1), 0.0)
-        spectra = self.spectra.maximise(diagonals, counts, None)
+        turn = _turned_roots if scatter.shape[-1] >= MANY else _turned
+        turned, diagonals = turn(axes, scatter, counts, self.spectra is EQUAL_VOLUMES, sweeps)
+        return self._settled(turned, diagonals, counts)
+
+    def _settled(self, axes: Array, diagonals: Array, counts: Array) -> tuple[Array, Array]:
+        """The covariances of these axes for the diagonals of D' W_k D (.., K, D), and the criterion."""
+        spectra = self.spectra.maximise(np.maximum(diagonals, 0.0), counts, None)
         with np.errstate(divide="ignore", invalid="ignore"):
             value = (counts * np.log(spectra).sum(axis=-1)).sum(axis=-1)
-        return composed(turned[..., None, :, :], spectra), value
+        return composed(axes[..., None, :, :], spectra), value
 
 
 COMMON_AXES_EQUAL_VOLUMES = CommonAxes(EQUAL_VOLUMES, (EQUAL,))
@@ -72,11 +89,40 @@ COMMON_AXES = CommonAxes(FREE, (PROPORTIONAL, COMMON_AXES_EQUAL_VOLUMES))
 
 def _axes(covariances: Array, counts: Array) -> Array:
     """The axes (.., D, D) that covariances (.., K, D, D) share: of their sum, each as large as its rows are many and of no unit."""
-    if not np.isfinite(covariances).all():
-        covariances = np.where(np.isfinite(covariances), covariances, 0.0)
-    traces = np.maximum(np.trace(covariances, axis1=-2, axis2=-1), np.finfo(float).tiny)
-    shares = covariances / traces[..., None, None] * counts[..., None, None]
+    with np.errstate(over="ignore", invalid="ignore"):  # one that is nothing but rounding may have no trace
+        traces = np.maximum(np.trace(covariances, axis1=-2, axis2=-1), np.finfo(float).tiny)
+        shares = covariances / traces[..., None, None] * counts[..., None, None]
+    if not np.isfinite(shares).all():
+        shares = np.where(np.isfinite(shares), shares, 0.0)
     return np.asarray(np.linalg.eigh(shares.sum(axis=-3))[1])
+
+
+def _turned(axes: Array, scatter: Array, counts: Array, volumes: bool, sweeps: int) -> tuple[Array, Array]:
+    """The axes where turning from these ends, and the diagonals of D' W_k D (.., K, D) there."""
+    turned = np.array(axes)
+    seen = axes.swapaxes(-1, -2)[..., None, :, :] @ scatter @ axes[..., None, :, :]
+    K, D = counts.shape[-1], scatter.shape[-1]
+    _turn_each(seen.reshape(-1, K, D, D), counts.reshape(-1, K), turned.reshape(-1, D, D), volumes, sweeps)
+    return turned, np.diagonal(seen, axis1=-2, axis2=-1)
+
+
+def _turned_roots(axes: Array, scatter: Array, counts: Array, volumes: bool, sweeps: int) -> tuple[Array, Array]:
+    """The same by roots of the scatters, for many columns, in as many sweeps as the budget has."""
+    K, D = counts.shape[-1], scatter.shape[-1]
+    turned = np.ascontiguousarray(axes.swapaxes(-1, -2))
+    roots = turned[..., None, :, :] @ np.array([_root(W) for W in scatter.reshape(-1, D, D)]).reshape(scatter.shape)
+    sweeps = min(sweeps, max(1, BUDGET // (K * D**3)))
+    _turn_roots_each(roots.reshape(-1, K, D, D), counts.reshape(-1, K), turned.reshape(-1, D, D), volumes, sweeps)
+    return turned.swapaxes(-1, -2), np.asarray((roots**2).sum(axis=-1))
+
+
+def _root(scatter: Array) -> Array:
+    """C with CC' = W of a scatter W (D, D), singular or not."""
+    try:
+        return np.asarray(np.linalg.cholesky(scatter))
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(scatter)
+        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
 @compiled
@@ -121,6 +167,75 @@ def turn(W, n, Q, volumes, sweeps, turns):  # type: ignore[no-untyped-def]
                         _take_logs(W, i, j + 1, j - i, logs)
         if not largest > STILL:
             break
+
+
+@compiled
+def _turn_roots_each(roots, counts, axes, volumes, sweeps):  # type: ignore[no-untyped-def]
+    """`turn_roots` for every problem."""
+    for p in range(len(roots)):
+        turn_roots(roots[p], counts[p], axes[p], volumes, sweeps)
+
+
+@compiled
+def turn_roots(C, n, Q, volumes, sweeps):  # type: ignore[no-untyped-def]
+    """What `turn` does, of axes in the rows of Q (D, D) and what is seen along them in roots, C_k C_k' = D' W_k D (K, D, D).
+
+    The entry of a plane is the product of two rows, and a turn changes two rows: a sweep takes as many operations as two products of D x D matrices
+    for each component, all of them along rows (one-sided rotations: Hestenes 1958, Journal of SIAM 6, 51-90).
+    """
+    K, D, _ = C.shape
+    weights, halves, between, middles = np.empty(K), np.empty(K), np.empty(K), np.empty(K)
+    squares, total = np.empty((K, D)), np.empty(K)  # the diagonals, and the sums of their logarithms
+    for _ in range(sweeps):
+        for k in range(K):
+            total[k] = 0.0
+            for i in range(D):
+                squares[k, i] = _product(C[k, i], C[k, i])
+                total[k] += _logarithm(squares[k, i])
+        largest = 0.0
+        for i in range(D - 1):
+            for j in range(i + 1, D):
+                for k in range(K):
+                    a, b = squares[k, i], squares[k, j]
+                    middles[k], halves[k], between[k] = (a + b) / 2, (a - b) / 2, _product(C[k, i], C[k, j])
+                    weights[k] = np.exp((total[k] - _logarithm(a) - _logarithm(b)) / D) if volumes else n[k]
+                angle = _best_angle(middles, halves, between, weights, 1.0 / D if volumes else 0.0, FEW_TURNS)
+                largest = max(largest, abs(angle))
+                if angle != 0.0:
+                    c, s = np.cos(angle), np.sin(angle)
+                    _rotate_rows(Q[i], Q[j], c, s)
+                    for k in range(K):
+                        _rotate_rows(C[k, i], C[k, j], c, s)
+                        change = halves[k] * (c * c - s * s) + between[k] * 2 * c * s
+                        a, b = max(middles[k] + change, 0.0), max(middles[k] - change, 0.0)
+                        if volumes:
+                            total[k] += _logarithm(a) + _logarithm(b) - _logarithm(squares[k, i]) - _logarithm(squares[k, j])
+                        squares[k, i], squares[k, j] = a, b
+        if not largest > STILL:
+            break
+
+
+@compiled
+def _logarithm(value):  # type: ignore[no-untyped-def]
+    """A number also of zero."""
+    return np.log(max(value, 1e-300))
+
+
+@njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract"}, cache=True)
+def _product(a, b):  # type: ignore[no-untyped-def]
+    """a'b, summed in any order: all at once."""
+    total = 0.0
+    for m in range(len(a)):
+        total += a[m] * b[m]
+    return total
+
+
+@compiled
+def _rotate_rows(one, other, c, s):  # type: ignore[no-untyped-def]
+    """Rows a and b become c a + s b and c b - s a."""
+    for m in range(len(one)):
+        a, b = one[m], other[m]
+        one[m], other[m] = c * a + s * b, c * b - s * a
 
 
 @compiled

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numba import njit
+from mixtura import compiling
 
 # fastmath is said because kernels, which call these too, would pass on theirs, and what is cached on disk would depend on who was first
-compiled = njit(nogil=True, error_model="numpy", fastmath=False, cache=True)
+compiled = compiling.compiled(nogil=True, error_model="numpy", fastmath=False)

@@ -20,6 +20,7 @@ from mixtura.families.constraint import EQUAL, Constraint, across
 from mixtura.moments import DIAGONAL, MATRIX, NORM, Array, Moment
 
 COARSE = 4.0  # the factor between ridges that are tried: the same one should serve from step to step
+BEYOND = 1e100  # times the covariance of all rows: a volume that left float64 on its way
 RIDGES = 26  # at most: what the bound in `_above` needs where a component holds no more than 1e-12 of the rows
 
 
@@ -131,9 +132,9 @@ class Family:
             scatter = scatter + across(counts, scatter) * self.moment.keep(np.eye(D)) * ridge
         covariances = self.constraint.maximise(scatter, counts, previous)
         low = self._below(covariances, reference, relative)
-        return (self._above(covariances, scatter, counts, reference, relative) if low.any() else covariances), low
+        return (self._above(covariances, scatter, counts, reference, relative, previous) if low.any() else covariances), low
 
-    def _above(self, covariances: Array, scatter: Array, counts: Array, reference: Array, relative: float) -> Array:
+    def _above(self, covariances: Array, scatter: Array, counts: Array, reference: Array, relative: float, previous: Array | None) -> Array:
         """The maximiser for scatters W_k + n_k s R, of the least s = relative, 4 relative, ... for which no covariance is below relative R.
 
         It is in the family, as equivariant as the family is, and there always is one. At the maximum for scatters of at least n_k s R, a common
@@ -149,7 +150,9 @@ class Family:
             if not low.any():
                 return covariances
             padded = scatter[low] + across(counts, scatter)[low] * (floor * (1 + 1e-9) * reference)
-            covariances[low] = self.maximise(padded, counts[low], scatter.shape[-1])
+            before = None if previous is None or not np.isfinite(previous[low]).all() else previous[low]
+            covariances[low] = self.maximise(padded, counts[low], scatter.shape[-1], before)
+            previous = covariances  # that of a smaller ridge is near
             floor *= COARSE
         low = self._below(covariances, reference, relative).any(axis=-1)
         shared = EQUAL.maximise(scatter[low], counts[low], None) + relative * (1 + 1e-9) * reference
@@ -157,10 +160,10 @@ class Family:
         return covariances
 
     def _below(self, covariances: Array, reference: Array, relative: float) -> NDArray[np.bool_]:
-        """Which covariances have an eigenvalue below `relative` that of the reference, or are no numbers."""
-        usable = np.asarray(np.isfinite(covariances).all(axis=tuple(range(-self.moment.axes, 0))))
+        """Which covariances have an eigenvalue below `relative` that of the reference, or are no numbers, or beyond all that rows may have."""
+        usable = np.asarray((np.abs(covariances) < BEYOND * np.abs(reference).max()).all(axis=tuple(range(-self.moment.axes, 0))))
         safe = np.where(across(usable, covariances), covariances, 0.0)
-        return np.asarray(self.moment.floor(safe, reference, relative)[1])
+        return self.moment.below(safe, reference, relative)
 
     def project(self, covariances: Array, weights: Array, D: int) -> Array:
         """The covariances (K, ...) of this family nearest to any: of least sum_k weight_k KL(N(Sigma_k) | N(projected)). Members stay."""

@@ -16,6 +16,8 @@ from mixtura.families.volumes import geometric_means
 from mixtura.moments import Array
 
 TURNS = 500  # at most; where a scatter is singular there may be no optimum to arrive at
+LEAST, BUDGET = 10, 2_000_000_000  # turns of large matrices, and D^3 of all together, at most: a second. Each raises the likelihood, so EM climbs
+MANY = 128  # columns from which on LAPACK inverts in less time
 ROUNDING = 1e-13  # relative change of every volume: nothing is left to gain
 
 
@@ -24,18 +26,37 @@ class Proportional(Constraint):
 
     def maximise(self, scatter: Array, counts: Array, previous: Array | None) -> Array:
         """Turn by turn, from the volumes of `previous` or from equal ones."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             volumes = np.ones_like(counts) if previous is None else geometric_means(previous, counts)
         K, D = counts.shape[-1], scatter.shape[-1]
         shared = np.empty(counts.shape[:-1] + scatter.shape[counts.ndim :])
         volumes = np.array(np.broadcast_to(volumes, counts.shape))
         flat = scatter.reshape(-1, *scatter.shape[counts.ndim - 1 :])
-        _turns(np.ascontiguousarray(flat), counts.reshape(-1, K), volumes.reshape(-1, K), shared.reshape(-1, *(D,) * (flat.ndim - 2)))
-        with np.errstate(invalid="ignore"):  # a scatter of zeros, or of no numbers, has NaN for volume
+        turns = _turns_by_lapack if flat.ndim == 4 and D >= MANY else _turns
+        turns(np.ascontiguousarray(flat), counts.reshape(-1, K), volumes.reshape(-1, K), shared.reshape(-1, *(D,) * (flat.ndim - 2)))
+        with np.errstate(invalid="ignore", over="ignore"):  # a scatter of zeros, or of no numbers, has NaN for volume
             return np.asarray(volumes.reshape(counts.shape + (1,) * (flat.ndim - 2)) * np.expand_dims(shared, counts.ndim - 1))
 
 
 PROPORTIONAL = Proportional()
+
+
+def _turns_by_lapack(scatter: Array, counts: Array, volumes: Array, shared: Array) -> None:
+    """What `_turns` does, of large matrices."""
+    D = scatter.shape[-1]
+    for W, n, v, C in zip(scatter, counts, volumes, shared, strict=True):
+        for _ in range(max(LEAST, min(TURNS, BUDGET // D**3))):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                C[:] = np.tensordot(np.where(v > 0, 1 / (v * n.sum()), 0.0), W, 1)
+            try:
+                np.linalg.cholesky(C)
+                now = np.tensordot(W, np.linalg.inv(C), 2) / (D * n)
+            except np.linalg.LinAlgError:
+                now = np.full_like(v, np.nan)  # not positive definite, as Cholesky's factors say
+            change = float(np.max(np.abs(now - v) / now))
+            v[:] = now
+            if not change > ROUNDING:
+                break
 
 
 @compiled

@@ -20,7 +20,7 @@ class EqualVolumes(Constraint):
 
     def maximise(self, scatter: Array, counts: Array, previous: Array | None) -> Array:
         """In closed form; NaN where a scatter is nothing but rounding, which has no shape."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             own = geometric_means(scatter, counts)
             volume = own.sum(axis=-1, keepdims=True) / counts.sum(axis=-1, keepdims=True)
             larger = np.where(own > SHAPELESS * counts * volume, volume / own, np.nan)

@@ -7,8 +7,8 @@ factor analysers).
 
 from mixtura.kernels.analysers import Analysers
 from mixtura.kernels.forms import Gaussians, Plan
-from mixtura.kernels.passes import Answers
+from mixtura.kernels.passes import Answers, countable
 
 AnyGaussians = Gaussians | Analysers  # what rows are weighed with
 
-__all__ = ["Analysers", "Answers", "AnyGaussians", "Gaussians", "Plan"]
+__all__ = ["Analysers", "Answers", "AnyGaussians", "Gaussians", "Plan", "countable"]

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mixtura.blas import with_one_thread
 from mixtura.factors import Factors, log_determinants, packed, projections
 from mixtura.frame import Frame
 from mixtura.kernels import projected
 from mixtura.kernels.expanded import TILE
 from mixtura.kernels.forms import Gaussians, Plan
 from mixtura.kernels.panel import HIDDEN
-from mixtura.kernels.passes import HALF_LOG_TWO_PI, SCRATCH, Form, Pass, whole_tiles
+from mixtura.kernels.passes import HALF_LOG_TWO_PI, SCRATCH, Form, Pass, whole_tiles, working
 from mixtura.moments import Array, Moment
 from mixtura.statistics import Statistics
 
@@ -25,6 +26,7 @@ class Analysers(NamedTuple):
     covariances: Array
     moment: Factors
 
+    @with_one_thread
     def plan(self, frame: Frame, dtype: Any, sums: tuple[Moment, bool] | None = None, *, densities: bool = True) -> Pass:
         """The passes at it over rows of a dtype; with D x D matrices where other second moments are wanted than it learns from itself."""
         if sums is None or isinstance(sums[0], Factors):
@@ -37,6 +39,12 @@ class Analysers(NamedTuple):
         covariances = self.moment.rescale(self.covariances, 1 / frame.scale)
         return Analysers(self.log_weights, (self.means - frame.centre) / frame.scale, covariances, self.moment)
 
+    def farthest(self, limit: float) -> float:
+        """A bound of the distance, in noises, between a mean and a row whose columns lie within the limit: factors make it no larger."""
+        D, inverse = self.means.shape[1], 1 / np.sqrt(self.covariances[..., -1])
+        loadings = np.abs(self.covariances[..., :-1] * inverse[..., None])
+        return float(inverse.max() * (np.sqrt(D) * limit + np.linalg.norm(self.means, axis=1).max()) + D * loadings.max(initial=0.0) ** 2)
+
     @property
     def constants(self) -> Array:
         """log pi_k - D/2 log 2 pi - log|Sigma_k| / 2."""
@@ -47,7 +55,8 @@ class FactorPlan(Pass):
     """The passes over rows at a mixture of factor analysers."""
 
     def __init__(self, analysers: Analysers, frame: Frame, dtype: Any, sums: tuple[Moment, bool] | None):
-        super().__init__(len(analysers.means), frame, dtype, sums)
+        kind, frame = working(analysers, frame, dtype)
+        super().__init__(len(analysers.means), frame, kind, sums)
         self.local = analysers.standardised(frame)
         self.D, self.q = int(self.local.means.shape[1]), self.local.moment.q
         self.beta = projections(self.local.covariances)

@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.blas import with_one_thread
 from mixtura.frame import Frame
 from mixtura.kernels import centred, expanded
 from mixtura.kernels.expanded import DIAGONAL, FEATURES, FULL, LINEAR, NORM, TILE
 from mixtura.kernels.panel import HIDDEN
-from mixtura.kernels.passes import HALF_LOG_TWO_PI, SCRATCH, Form, Pass, whole_tiles
+from mixtura.kernels.passes import HALF_LOG_TWO_PI, SCRATCH, Form, Pass, whole_tiles, working
 from mixtura.moments import Array, Moment
 from mixtura.statistics import Statistics
 
@@ -47,6 +48,13 @@ class Gaussians(NamedTuple):
         """The same mixture in the frame's coordinates, where every density is larger by the product of the scales."""
         return Gaussians(self.log_weights, (self.means - frame.centre) / frame.scale, self.whiteners * frame.scale, self.isotropic)
 
+    def farthest(self, limit: float) -> float:
+        """A bound of the distance, in deviations, between a mean and a row whose columns lie within the limit: |U| |x| + |U mu|."""
+        U, whitened = self.whiteners, self.whitened_means
+        widest = np.sqrt(np.square(U).reshape(len(U), -1).sum(axis=1).max() * self.means.shape[1])
+        return float(widest * limit + np.sqrt(np.square(whitened).sum(axis=1).max()))
+
+    @with_one_thread
     def plan(self, frame: Frame, dtype: Any, sums: tuple[Moment, bool] | None = None, *, densities: bool = True) -> Plan:
         """The passes at it over rows of a dtype; see Plan."""
         return Plan(self, frame, dtype, sums, densities=densities)
@@ -91,7 +99,8 @@ class Plan(Pass):
     """
 
     def __init__(self, gaussians: Gaussians, frame: Frame, dtype: Any, sums: tuple[Moment, bool] | None = None, *, densities: bool = True):
-        super().__init__(len(gaussians.means), frame, dtype, sums)
+        kind, frame = working(gaussians, frame, dtype)
+        super().__init__(len(gaussians.means), frame, kind, sums)
         self.densities = densities
         self.local = gaussians.standardised(frame)
         self.order = self._order()

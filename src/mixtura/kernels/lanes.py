@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 import math
 import operator
-import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -21,10 +20,13 @@ from typing import Any, NamedTuple
 import llvmlite.binding
 import numpy as np
 from llvmlite import ir
-from numba import cfunc, njit, typeof, types
+from numba import njit, typeof, types
 from numba.core import cgutils, config
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
+
+from mixtura.compiling import callback, compiled, the_compiler
+from mixtura.properties import cached_property
 
 
 def _register_bytes() -> int:
@@ -64,22 +66,21 @@ class Entry:
         function.__qualname__ += f"_{DIGEST}"
         self.function, self.direct = function, direct
         self.compiled: dict[np.dtype[Any], Any] = {}
-        self.lock = threading.Lock()
         functools.update_wrapper(self, function)
 
     def __call__(self, rows: np.ndarray[Any, Any], *arguments: Any) -> Any:  # noqa: D102 (the class says it)
-        compiled = self.compiled.get(rows.dtype) or self._compile(rows, arguments)
-        return compiled(rows, *arguments)
+        run = self.compiled.get(rows.dtype) or self._compile(rows, arguments)
+        return run(rows, *arguments)
 
     def _compile(self, rows: np.ndarray[Any, Any], arguments: tuple[Any, ...]) -> Any:
-        with self.lock:
+        with the_compiler:
             if rows.dtype not in self.compiled:
                 any_layout = types.Array(typeof(rows).dtype, 2, "A", readonly=True)
-                compiled = njit(cache=True, **_options)(self.function)
+                dispatcher = compiled(**_options)(self.function)
                 signature = (any_layout, *map(typeof, arguments))
-                compiled.compile(signature)
-                compiled.disable_compile()
-                self.compiled[rows.dtype] = compiled.get_overload(signature) if self.direct else compiled
+                dispatcher.compile(signature)
+                dispatcher.disable_compile()
+                self.compiled[rows.dtype] = dispatcher.get_overload(signature) if self.direct else dispatcher
         return self.compiled[rows.dtype]
 
 
@@ -97,13 +98,12 @@ class Pointer:
     def __init__(self, function: Any, signature: Any):
         function.__qualname__ += f"_{DIGEST}"
         self.function, self.signature, self.__doc__ = function, signature, function.__doc__
-        self.lock = threading.Lock()
 
-    @functools.cached_property
+    @cached_property
     def compiled(self) -> Any:
         """What a kernel takes as an argument."""
-        with self.lock:
-            return cfunc(self.signature, cache=True, fastmath=FAST, error_model="numpy")(self.function)
+        with the_compiler:  # another thread may have it by now
+            return vars(self).get("compiled") or callback(self.function, self.signature, fastmath=FAST, error_model="numpy")
 
 
 def lanes_per_register(dtype: np.dtype[Any] | type) -> int:

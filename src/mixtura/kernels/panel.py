@@ -38,6 +38,7 @@ from mixtura.kernels.lanes import (
 
 LIMIT = {np.dtype(np.float64): 1e100, np.dtype(np.float32): 1e12}  # standardised rows are cut here: their squares must not overflow
 HIDDEN = {np.dtype(np.float64): -1e300, np.dtype(np.float32): -1e37}  # the logit of a component that is not there
+BELOW = 1.000001  # times a logit so far down that adding the cut changes nothing: less than itself in float32 too
 AHEAD = 4_096  # bytes that are asked for before they are read: the processor itself does not look beyond a page
 _local = threading.local()
 
@@ -109,6 +110,7 @@ def soften(logits, K, rows, step, cut, scratch, lists):  # type: ignore[no-untyp
             left, right = maximum(load(logits, k, i), load(logits, k + 1, i)), maximum(load(logits, k + 2, i), load(logits, k + 3, i))
             top = maximum(maximum(left, right), top)
         least, norm = top + splat(logits, cut), zero
+        least = minimum(least, least * splat(logits, BELOW))
         for g in range(groups):
             k = 4 * g
             a, b = load(logits, k, i), load(logits, k + 1, i)

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mixtura.frame import Frame
 from mixtura.kernels.expanded import TILE
 from mixtura.kernels.lanes import lanes_per_register
-from mixtura.kernels.panel import LIMIT, workspace
+from mixtura.kernels.panel import HIDDEN, LIMIT, workspace
 from mixtura.moments import Array, Moment
 from mixtura.statistics import Statistics
 
@@ -23,7 +23,35 @@ PANEL_BYTES = 800_000  # features and logits of a panel share a core's L2 cache 
 PANEL_ROWS = (128, 256)  # of float64: fewer leave the sums' own traffic exposed, more leave the cache
 HALF_LOG_TWO_PI = math.log(2 * math.pi) / 2
 SCRATCH = 8  # rows that a pass works in besides its panels and logits
+SPAN = 2.0**80  # scales and origins of columns that float32 standardises without overflow
 _EMPTY: dict[np.dtype[Any], NDArray[Any]] = {np.dtype(kind): np.empty(0, dtype=kind) for kind in (np.float64, np.float32)}
+
+
+class Weighing(Protocol):
+    """A mixture as the kernels want it."""
+
+    def standardised(self, frame: Frame) -> Self:
+        """The same in the frame's coordinates."""
+
+    def farthest(self, limit: float) -> float:
+        """A bound of the distance, in deviations, between a mean and a row whose columns lie within the limit."""
+
+
+def countable(gaussians: Weighing, frame: Frame, dtype: np.dtype[Any]) -> bool:
+    """Whether the squared distances of all standardised rows stay above the logit of a component that is not there, with room for sums."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return gaussians.standardised(frame).farthest(LIMIT[dtype]) < math.sqrt(-HIDDEN[dtype] / 10)
+
+
+def working(gaussians: Weighing, frame: Frame, dtype: Any) -> tuple[np.dtype[Any], Frame]:
+    """The dtype to compute in, and the frame with a centre that is of it: the rows' own, or float64 where float32 overflows."""
+    kind = np.dtype(dtype)
+    if kind == np.float32:
+        spans = (frame.scale < SPAN).all() and (frame.scale > 1 / SPAN).all() and (np.abs(frame.centre) < SPAN).all()
+        rounded = frame.rounded(kind)
+        if spans and countable(gaussians, rounded, kind):
+            return kind, rounded
+    return np.dtype(np.float64), frame
 
 
 class Answers(NamedTuple):
@@ -99,14 +127,20 @@ class Pass(ABC):
     def complete(self, statistics: Statistics, everything: Statistics | None) -> Statistics:
         """Adds what is the same for any mixture: all rows' second moments, `everything` (K = 1, about the frame's origin), where wanted."""
 
+    @property
+    def size(self) -> int:
+        """How many numbers a sweep gives."""
+        return 3 + sum(math.prod(shape) for shape in self.form.shapes)
+
     def sweep(self, rows: NDArray[Any], weights: NDArray[Any] | None) -> Array:
         """The sums of a block (n, D) as one flat array, which adds to those of other blocks; `statistics` reads it.
 
         It begins with the log-likelihood, the weight and the number of rows.
         """
-        w = _EMPTY[self.dtype] if weights is None else weights.astype(self.dtype)
-        flat = np.zeros(3 + sum(math.prod(shape) for shape in self.form.shapes))
+        w, unit = (_EMPTY[self.dtype], 1.0) if weights is None else _in_units(weights, self.dtype)
+        flat = np.zeros(self.size)
         flat[0] = self._run(rows, w, self.cut, self._tables(flat), _NOTHING[self.dtype])
+        flat *= unit
         flat[1] = len(rows) if weights is None else weights.sum()
         flat[2] = len(rows)
         return flat
@@ -117,7 +151,7 @@ class Pass(ABC):
         lists = np.empty((whole_tiles(self.K, TILE) // TILE + 1, width), dtype=np.int64)
         working = cut, form.panel_rows, self.step, workspace(form.room, width, self.dtype), lists
         wanted = answers.component, answers.log_density, answers.probability, answers.posterior
-        loglik: float = form.run(rows, weights, *self._frame_arguments, *form.arguments, *working, *tables, *wanted)
+        loglik: float = form.run(rows.astype(self.dtype, copy=False), weights, *self._frame_arguments, *form.arguments, *working, *tables, *wanted)
         return loglik
 
     def _panel_rows(self, rows_of_table: int) -> int:
@@ -140,6 +174,14 @@ class Pass(ABC):
         cut = -np.inf if wanted.posterior.size else self.cut
         self._run(rows, _EMPTY[self.dtype], cut, [_NO_SUMS] * len(self.form.shapes), wanted)
         wanted.log_density[:] -= np.log(self.frame.scale).sum()
+
+
+def _in_units(weights: Array, dtype: np.dtype[Any]) -> tuple[NDArray[Any], float]:
+    """Weights in a dtype, and what one of them stands for: a power of two near the largest, so that none overflows."""
+    if dtype == np.float64:
+        return weights, 1.0
+    unit = float(np.exp2(np.frexp(weights.max())[1]))
+    return (weights / unit).astype(dtype), unit
 
 
 @lru_cache(maxsize=32)

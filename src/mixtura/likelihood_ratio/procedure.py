@@ -9,10 +9,11 @@ from typing import Any, overload
 import numpy as np
 
 from mixtura import checking
+from mixtura.blas import one_thread
 from mixtura.errors import ConvergenceWarning, DataError, InterruptionWarning, ParameterError, SpuriousWarning
 from mixtura.families import Family, family_of
 from mixtura.likelihood_ratio.comparison import Comparison, compare
-from mixtura.likelihood_ratio.replicates import BootstrapProgress, Experiment, Replicate, Workers, one_thread
+from mixtura.likelihood_ratio.replicates import BootstrapProgress, Experiment, Replicate, Workers
 from mixtura.likelihood_ratio.results import LikelihoodRatioTest, SequentialTest
 from mixtura.likelihood_ratio.search import Search
 from mixtura.progress import OfTest, shown
@@ -20,7 +21,6 @@ from mixtura.randomness import generator_of
 from mixtura.regularisation import regularisation_of
 from mixtura.sources import ArraySource, Source
 from mixtura.sources import open as open_source
-from mixtura.sources.arrays import n_threads
 
 Tell = Callable[[BootstrapProgress], object]
 
@@ -98,9 +98,9 @@ def likelihood_ratio_test(
     as far as the family is one to which they change nothing. Rows are taken as float64.
 
     `random_state` is anything that numpy.random.default_rng takes. Each replicate has a seed of its own, which depends on it, K and the number of
-    the replicate: the bits are the same for any `n_jobs` (processes; None is one a processor), and a test alone gives the same as in a sequence.
-    `on_progress` is called with a BootstrapProgress after each replicate. `progress` shows the same: a bar for each test on a terminal (stderr) and
-    in a notebook, plain lines elsewhere. An interrupt (KeyboardInterrupt) gives back what is done, with one
+    the replicate: the bits are the same for any `n_jobs` (processes; None is one for each processor of this process's share), and a test alone
+    gives the same as in a sequence. `on_progress` is called with a BootstrapProgress after each replicate. `progress` shows the same: a bar for
+    each test on a terminal (stderr) and in a notebook, plain lines elsewhere. An interrupt (KeyboardInterrupt) gives back what is done, with one
     InterruptionWarning, and p-values of the replicates that are done, which are valid ones; where none is done, it is raised.
 
     There is no sample_weight: a weight says how often a row counts, and replicates have rows that count once.
@@ -126,13 +126,12 @@ def likelihood_ratio_test(
     checking.number("tol", tol, "a number >= 0 in nats per row", lambda tol: tol >= 0, 1e-6)
     checking.whole("max_iter", max_iter, 1, 1000)
     counts = _counts(n_components)
-    jobs = n_threads(n_jobs)
     source = _precise(open_source(data, n_jobs=n_jobs))
     search = Search(family_of(family), regularisation_of(reg_covar), tol, max_iter)
     _check(source, counts[0])
     enough = [K for K in counts if source.n_rows >= _rows_needed(K, source.D)]
     entropy = generator_of(random_state).integers(2**32, size=4).tolist()
-    with shown(progress, OfTest(), source, on_progress) as tell, one_thread(), Workers(jobs) as workers:
+    with one_thread(), shown(progress, OfTest(), source, on_progress) as tell, Workers(n_jobs) as workers:
         series = _Series(source, search, n_bootstrap, alpha, entropy, workers, tell)
         tests, interrupted = series.run(enough)
     for test in tests:
@@ -220,7 +219,7 @@ def _counts(n_components: int | Iterable[int]) -> list[int]:
         or counts[-1] - counts[0] >= len(counts)
     ):
         raise ParameterError(
-            f"n_components is not usable: got {n_components!r}, expected an integer >= 1 or successive ones, which are tested "
+            f"n_components is not usable: got {checking.short(n_components)}, expected an integer >= 1 or successive ones, which are tested "
             "in turn; try range(1, 10)"
         )
     return [int(K) for K in counts]

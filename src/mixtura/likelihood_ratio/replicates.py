@@ -10,19 +10,22 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from mixtura.blas import with_one_thread
 from mixtura.errors import WorkerError
 from mixtura.likelihood_ratio.comparison import compare
 from mixtura.likelihood_ratio.search import Search
 from mixtura.mixture import Mixture
 from mixtura.sources import ArraySource
+from mixtura.sources.processors import asked, n_threads
+from mixtura.sources.workers import hands
 
 ALONE = 1.0  # seconds of replicates that this process computes before it asks what is left
 IN_HAND = 2  # replicates a process at a time: the next is there when one is done, and an interrupt leaves few behind
@@ -64,6 +67,7 @@ class Experiment:
     search: Search
     seed: np.random.SeedSequence
 
+    @with_one_thread  # processes would get in each other's way, and the order of sums, which the bits show, would change
     def replicate(self, number: int) -> Replicate:
         """The replicate of this number: what `seed.spawn` would give the one so far down the line begins it."""
         own = np.random.SeedSequence(self.seed.entropy, spawn_key=(*self.seed.spawn_key, number))
@@ -74,10 +78,12 @@ class Experiment:
 
 
 class Workers:
-    """Up to `n_jobs` processes, started where that pays, kept from test to test, and ended at the end of a `with` block."""
+    """Up to `n_jobs` processes (`sources.workers.hands`), started where that pays, kept from test to test, and ended at the end of a `with` block."""
 
-    def __init__(self, n_jobs: int):
-        self.n_jobs = n_jobs
+    def __init__(self, n_jobs: int | None):
+        self.n_jobs = asked(n_jobs)
+        self.count = n_threads(n_jobs)
+        self.reserved = ExitStack()
         self.executor: Any = None
         self.in_hand: set[Future[Replicate]] = set()
 
@@ -96,6 +102,7 @@ class Workers:
         while at_once and time.monotonic() < patience and not all(one.running() or one.done() for one in self.in_hand):
             time.sleep(1e-3)
         self.executor.shutdown(wait=True, kill_workers=at_once)
+        self.reserved.close()
         self.executor, self.in_hand = None, set()
 
     def replicates(self, experiment: Experiment, count: int) -> Iterator[Replicate]:
@@ -104,7 +111,7 @@ class Workers:
         Raises WorkerError where a process ends before its work.
         """
         done, begun = 0, time.monotonic()
-        while done < count and not (self.n_jobs > 1 and self._worthwhile(time.monotonic() - begun, done, count)):
+        while done < count and not (self.count > 1 and self._worthwhile(time.monotonic() - begun, done, count)):
             yield experiment.replicate(done)
             done += 1
         if done < count:
@@ -118,7 +125,8 @@ class Workers:
         from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
 
         if self.executor is None:
-            self.executor = ProcessPoolExecutor(self.n_jobs, initializer=_begin)
+            self.count = self.reserved.enter_context(hands(self.n_jobs, n_threads(self.n_jobs)))
+            self.executor = ProcessPoolExecutor(self.count, initializer=_begin)
 
         ahead = iter(numbers)
         try:
@@ -131,7 +139,7 @@ class Workers:
 
     def _hand_out(self, experiment: Experiment, ahead: Iterator[int]) -> bool:
         """Fills the hands up again; whether there is anything in them."""
-        for number in islice(ahead, IN_HAND * self.n_jobs - len(self.in_hand)):
+        for number in islice(ahead, IN_HAND * self.count - len(self.in_hand)):
             self.in_hand.add(self.executor.submit(experiment.replicate, number))
         return bool(self.in_hand)
 
@@ -142,11 +150,3 @@ def _begin() -> None:
     It is deaf to Ctrl-C, which reaches every process of a terminal: the one that asked for the replicates hears it, and ends the others.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    one_thread()
-
-
-def one_thread() -> threadpool_limits:
-    """NumPy's products by one thread: with more, processes get in each other's way, and the order of sums, which the bits tell, changes."""
-    import scipy.linalg  # noqa: F401  # SciPy's library counts its threads for itself, and only one that is loaded can be limited
-
-    return threadpool_limits(limits=1, user_api="blas")

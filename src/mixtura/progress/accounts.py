@@ -38,6 +38,11 @@ class Account:
         """It has come this far."""
         self.last = at
 
+    @property
+    def alone(self) -> bool:
+        """Whether there is one part only, so that each of its steps is worth a line."""
+        return False
+
     def turns(self, at: Any) -> bool:
         """Whether `at` is of another part than the last: then there is no more to come of that one."""
         return False
@@ -79,6 +84,11 @@ class OfSearch(Account):
         super().note(at)
         self.cells.add(at.cell)
 
+    @property
+    def alone(self) -> bool:
+        """One cell."""
+        return self.last.cells == 1
+
     def turns(self, at: Progress) -> bool:
         """Another cell."""
         return at.cell != self.last.cell
@@ -94,8 +104,10 @@ class OfSearch(Account):
 
     @property
     def line(self) -> str:
-        """Which cell it is, and how far."""
+        """Which cell it is, where there are others, and how far."""
         at = self.last
+        if self.alone:
+            return f"epoch {at.step.number}: {_likelihood(at.step)}"
         return f"{at.cell + 1:>{len(str(at.cells))}}/{at.cells}  {self._cell}: epoch {at.step.number}, {_likelihood(at.step)}"
 
     @property

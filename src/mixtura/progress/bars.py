@@ -20,6 +20,7 @@ from rich.text import Text
 
 from mixtura.progress.accounts import Account, Bar
 from mixtura.progress.pace import Pace, count
+from mixtura.terminal import visible
 
 if TYPE_CHECKING:
     from mixtura.sources import Passed
@@ -101,7 +102,7 @@ class OnTerminal(Bars):
 
     def say(self, line: str) -> None:
         """A line above the bars."""
-        self.table.console.print(line)
+        self.table.console.print(visible(line), markup=False)
 
     def end(self) -> None:
         """Gives them back."""

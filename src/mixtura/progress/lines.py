@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mixtura.progress.pace import Pace, count
+from mixtura.terminal import visible
 
 if TYPE_CHECKING:
     from mixtura.progress.accounts import Account
@@ -16,7 +17,10 @@ PATIENCE = 10.0  # seconds between two lines of one part, and of one pass
 
 
 class Lines:
-    """A line for each part when it is done, as far as can be known when the next begins; now and then one for a part or a pass that takes long."""
+    """A line for each part when it is done, as far as can be known when the next begins; now and then one for a part or a pass that takes long.
+
+    Where there is one part only, a line for each of its steps as it comes.
+    """
 
     def __init__(self, account: Account):
         self.account = account
@@ -33,7 +37,7 @@ class Lines:
             self._say_the_last()
         self.account.note(at)
         self.said = False
-        if self.account.complete:
+        if self.account.complete or self.account.alone:
             self._say_the_last()
 
     def rows(self, at: Passed) -> None:
@@ -46,7 +50,7 @@ class Lines:
 
     def say(self, line: str) -> None:
         """A line."""
-        print(line, file=sys.stderr, flush=True)  # noqa: T201 - that was asked for
+        print(visible(line), file=sys.stderr, flush=True)  # noqa: T201 - that was asked for
 
     def end(self) -> None:
         """The last part, where no other could tell that it is done."""

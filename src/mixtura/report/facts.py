@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mixtura.blas import with_one_thread
 from mixtura.errors import ParameterError
 from mixtura.explaining import Distinctive, Evidence, apart, distinctive, evidence
 from mixtura.explaining.choice import UNSURE
@@ -59,6 +60,7 @@ class Facts:
     versions: list[tuple[str, str]]
 
 
+@with_one_thread
 def facts(subject: Subject, source: Source, name: str | None = None) -> Facts:
     """What there is to say of the subject and these rows, named `name`: two passes over them, and nothing of their number is held.
 

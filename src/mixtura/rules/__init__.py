@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mixtura.checking import short, word
 from mixtura.errors import ParameterError
 from mixtura.regularisation import Floor, Regularisation
 from mixtura.rules.coordinates import gradients
@@ -59,18 +60,21 @@ def rule_of(
     """
     if isinstance(name, Rule):
         if learning_rate is not None:
-            raise ParameterError(f"a rule object has its own learning rate: got {learning_rate!r} beside {name!r}, expected None; try one of them")
+            raise ParameterError(
+                f"a rule object has its own learning rate: got {short(learning_rate)} beside {short(name)}, expected None; try one of them"
+            )
         if fixed is not None:
-            raise ParameterError(f"a rule object says itself what is fixed: got {fixed!r} beside {name!r}, expected None; try EM(fixed=...)")
+            raise ParameterError(
+                f"a rule object says itself what is fixed: got {short(fixed)} beside {short(name)}, expected None; try EM(fixed=...)"
+            )
         return name
-    if name not in RULES:
-        raise ParameterError(f"unknown rule: got {name!r}, expected one of {', '.join(map(repr, RULES))} or a Rule; try 'em'")
+    word("rule", name, RULES, "em", " or a Rule")
     options: dict[str, Any] = {"regularisation": regularisation or Floor(), "fixed": fixed}
     if name in ACCELERATED:
         options["tol"] = tol
     if learning_rate is not None:
         if name not in PACED:
-            raise ParameterError(f"rule {name!r} has no learning rate: got {learning_rate!r}, expected None; try rule 'gradient' or 'natural'")
+            raise ParameterError(f"rule {name!r} has no learning rate: got {short(learning_rate)}, expected None; try rule 'gradient' or 'natural'")
         options["learning_rate"] = learning_rate
     return RULES[name](**options)
 

@@ -18,11 +18,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mixtura.blas import with_one_thread
 from mixtura.errors import ParameterError
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 from mixtura.rules.fixed import Fixed
-from mixtura.rules.maximising import check_lasting
+from mixtura.rules.maximising import check_lasting, suited
 from mixtura.statistics import Statistics
 
 
@@ -41,6 +42,10 @@ def gradients(mixture: Mixture, statistics: Statistics) -> Iterator[Gradient]:
     (D,), per unit of each column. `covariance` has the shape of one covariance, for full (D, D) and symmetric: a change dSigma changes l
     by sum(G * dSigma). Where the family shares its covariance each component yields the share n_k/n of the gradient; the shares add up.
 
+    `statistics` are those of `mixtura.sweep`, or of a posterior (Statistics.of), and may hold more second moments than the family keeps.
+
+    Raises ParameterError for statistics of other components or columns, or that hold less than the family needs.
+
     Source: Fisher's identity; Salakhutdinov, Roweis & Ghahramani (2003), "Optimization with EM and expectation-conjugate-gradient".
 
     >>> import mixtura
@@ -50,13 +55,16 @@ def gradients(mixture: Mixture, statistics: Statistics) -> Iterator[Gradient]:
     ...     print(weight, mean, covariance)
     0.0 [-0.5] [[0.875]]
     """
+    statistics = statistics if mixture.family.n_factors else suited(mixture, statistics)  # factors have no gradients, and say so
     by_covariance = covariance_gradients(mixture, statistics)
     by_mean = mean_gradients(mixture, statistics)
     shares = statistics.counts / statistics.counts.sum()
-    for k in range(mixture.K):
-        yield Gradient(float(shares[k] - mixture.weights[k]), by_mean[k], shares[k] * by_covariance if mixture.family.pooled else by_covariance[k])
+    if mixture.family.pooled:
+        by_covariance = shares.reshape(-1, *[1] * mixture.family.moment.axes) * by_covariance
+    return (Gradient(float(shares[k] - mixture.weights[k]), by_mean[k], by_covariance[k]) for k in range(mixture.K))
 
 
+@with_one_thread
 def mean_gradients(mixture: Mixture, statistics: Statistics) -> Array:
     """dl/d mu_k, (K, D)."""
     pull = statistics.repivot(mixture.means).first / statistics.counts.sum()
@@ -66,6 +74,7 @@ def mean_gradients(mixture: Mixture, statistics: Statistics) -> Array:
     return np.asarray((U.swapaxes(1, 2) @ (U @ pull[..., None]))[..., 0])
 
 
+@with_one_thread
 def covariance_gradients(mixture: Mixture, statistics: Statistics) -> Array:
     """dl/d Sigma in the family's shape (K, ...), or (...) where pooled."""
     family, D = mixture.family, mixture.D

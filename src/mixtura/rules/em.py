@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mixtura.blas import with_one_thread
 from mixtura.mixture import Mixture
 from mixtura.regularisation import Floor, Regularisation
 from mixtura.rules import maximising
@@ -36,6 +37,7 @@ class EM(Rule):
         Fixed.of(self.fixed).check(mixture)
         return maximising.State.before(mixture)
 
+    @with_one_thread
     def update(self, mixture: Mixture, statistics: Statistics, state: maximising.State) -> Update:
         """The M-step. Raises nothing, whatever the data made of a component."""
         return maximising.step(mixture, statistics, state, self.regularisation, Fixed.of(self.fixed))

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.checking import short
 from mixtura.errors import ParameterError
+from mixtura.families import Family
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 
@@ -43,7 +45,7 @@ class Fixed(NamedTuple):
             return value or cls()
         if not isinstance(value, Mapping) or not set(value) <= set(cls._fields):
             raise ParameterError(
-                f"fixed is not usable: got {value!r}, expected masks by the names weights, means, covariances; "
+                f"fixed is not usable: got {short(value)}, expected masks by the names weights, means, covariances; "
                 "try {'means': [True, False]} for two components"
             )
         return cls(**{name: _mask(name, mask) for name, mask in value.items()})
@@ -67,6 +69,18 @@ class Fixed(NamedTuple):
         """Which components have any part fixed; empty where none has."""
         masks = [mask for mask in self if any(mask)]
         return np.any(masks, axis=0) if masks else np.zeros(0, dtype=bool)
+
+    def n_free(self, family: Family, K: int, D: int) -> int:
+        """How many of a mixture's parameters are free beside those that are fixed.
+
+        Weights sum to 1, so where some are fixed the others have one free parameter less than there are of them.
+
+        >>> from mixtura.families import FAMILIES
+        >>> Fixed(means=(True, False)).n_free(FAMILIES["full"], K=2, D=1)  # a mean, two variances and a weight
+        4
+        """
+        weights, means, covariances = (K - sum(mask) for mask in self)
+        return (family.n_covariance_parameters(covariances, D) if covariances else 0) + means * D + max(weights - 1, 0)
 
     def keep_means(self, means: Array, before: Array) -> Array:
         """The means (K, D), those that are fixed as they were before."""
@@ -98,5 +112,5 @@ Masks = Fixed | Mapping[str, Sequence[bool]] | None  # how a caller may write it
 def _mask(name: str, value: Any) -> Mask:
     array = np.asarray(value)
     if array.dtype != bool or array.ndim != 1:
-        raise ParameterError(f"fixed[{name!r}] is not usable: got {value!r}, expected True or False for each component; try [True, False]")
+        raise ParameterError(f"fixed[{name!r}] is not usable: got {short(value)}, expected True or False for each component; try [True, False]")
     return tuple(bool(flag) for flag in array)

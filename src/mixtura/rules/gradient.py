@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mixtura import checking
+from mixtura.blas import with_one_thread
 from mixtura.errors import ParameterError
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 from mixtura.regularisation import Floor, Regularisation
 from mixtura.rules.coordinates import Chart, check_free
 from mixtura.rules.fixed import Fixed, Masks
+from mixtura.rules.maximising import suited
 from mixtura.rules.optimizers import OPTIMIZERS, Optimizer
 from mixtura.rules.rule import Event, Rule, Update
 from mixtura.rules.schedules import Schedule
@@ -66,8 +68,7 @@ class GradientAscent(Rule):
     fixed: Masks = None
 
     def __post_init__(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            raise ParameterError(f"unknown optimizer: got {self.optimizer!r}, expected one of {', '.join(map(repr, OPTIMIZERS))}; try 'adam'")
+        checking.word("optimizer", self.optimizer, OPTIMIZERS, "adam")
         if self.learning_rate is not None and not callable(self.learning_rate):
             checking.number("learning_rate", self.learning_rate, "a number > 0, a Schedule or None", lambda rate: 0 < rate < np.inf, 0.1)
         for name in ("batch_rows", "passes"):
@@ -81,8 +82,10 @@ class GradientAscent(Rule):
         Fixed.of(self.fixed).check(mixture)
         return _State()
 
+    @with_one_thread
     def update(self, mixture: Mixture, statistics: Statistics, state: _State) -> Update:
         """One step uphill: from the best mixture so far, or from where the mini-batch was weighed."""
+        statistics = suited(mixture, statistics)
         ground = state.ground or _Ground(Chart.of(statistics, Fixed.of(self.fixed)), statistics.data_covariance)
         state = state._replace(ground=ground)
         if self.batch_rows is not None:

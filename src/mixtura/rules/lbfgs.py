@@ -11,13 +11,12 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from mixtura import checking
+from mixtura.blas import one_thread, with_one_thread
 from mixtura.errors import ParameterError
 from mixtura.mixture import Mixture
 from mixtura.regularisation import Floor, Regularisation
@@ -71,9 +70,10 @@ class LBFGS(Rule):
         Fixed.of(self.fixed).check(mixture)
         return _State(maximising.State.before(mixture))
 
+    @with_one_thread
     def update(self, mixture: Mixture, statistics: Statistics, state: _State) -> Update:
         """EM's step; later the answer to SciPy's question after value and gradient at this mixture, and the mixture where it asks next."""
-        fixed = Fixed.of(self.fixed)
+        fixed, statistics = Fixed.of(self.fixed), maximising.suited(mixture, statistics)
         if state.steps < self.patience:
             step = maximising.step(mixture, statistics, state.em, self.regularisation, fixed)
             return step._replace(state=state._replace(em=step.state, steps=state.steps + 1), remaining=math.inf)
@@ -87,7 +87,9 @@ class LBFGS(Rule):
         if state.chart is None and (raised := chart.raised(mixture)) is not mixture:
             return Update(raised, state._replace(chart=chart, value=value), events + _held(chart, mixture), math.inf)
         state = state._replace(chart=chart, value=value)
-        with _blas().limit(limits=1, user_api="blas"):
+        import scipy.optimize  # noqa: F401  its BLAS must be there to be found
+
+        with one_thread():
             answer = Answer(value, chart.gradient(mixture, statistics).flat) if math.isfinite(value) else None
             there, state, remaining = self._next(mixture, answer, state, chart)
         return Update(there, state, events + _held(chart, there), remaining)
@@ -125,14 +127,6 @@ class _State(NamedTuple):
     talk: Talk | None = None
     value: float = -math.inf
     done: bool = False
-
-
-@lru_cache
-def _blas() -> ThreadpoolController:
-    """The BLAS of NumPy and SciPy: its threads, once woken for SciPy's small products, would spin on beside the sweep's."""
-    import scipy.optimize  # noqa: F401  its BLAS must be there to be found
-
-    return ThreadpoolController()
 
 
 def _begun(chart: LiftedChart, mixture: Mixture, memory: int) -> Talk:

@@ -16,7 +16,7 @@ from mixtura.errors import ParameterError
 from mixtura.families import Family
 from mixtura.families.constraint import across
 from mixtura.mixture import Mixture
-from mixtura.moments import Array
+from mixtura.moments import Array, Moment
 from mixtura.regularisation import Regularisation
 from mixtura.rules.fixed import Fixed
 from mixtura.rules.prior import Prior
@@ -99,7 +99,11 @@ class State(NamedTuple):
 
 
 def step(mixture: Mixture, statistics: Statistics, state: State, regularisation: Regularisation, fixed: Fixed) -> Update:
-    """The M-step, and half of the heaviest component for one that lost its rows. Raises nothing, whatever the data made of a component."""
+    """The M-step, and half of the heaviest component for one that lost its rows.
+
+    Raises ParameterError for statistics that do not suit the mixture, and nothing for whatever the data made of a component.
+    """
+    statistics = suited(mixture, statistics)
     reference = statistics.data_covariance if state.reference is None else state.reference
     moved, events = maximise(mixture.family, statistics, regularisation, reference, previous=mixture, prior=state.prior, fixed=fixed)
     reseeded = state.reseeded
@@ -128,6 +132,31 @@ def split(mixture: Mixture, into: int, heaviest: int | None = None) -> Mixture:
         covariances = covariances.copy()
         covariances[into] = covariances[source]
     return Mixture(weights / weights.sum(), means, covariances, mixture.family)
+
+
+def suited(mixture: Mixture, statistics: Statistics) -> Statistics:
+    """The statistics as the mixture's family keeps them.
+
+    Raises ParameterError where they are of other components or columns than the mixture, or hold less than its family needs.
+    """
+    family = mixture.family
+    if statistics.pivots.shape != mixture.means.shape:
+        (K, D), expected = statistics.pivots.shape, mixture.means.shape
+        raise ParameterError(
+            f"the statistics are not of such a mixture: got sums of {K} components in {D} columns, expected {expected[0]} in {expected[1]}; "
+            "try mixtura.sweep(mixture, X)"
+        )
+    kept = statistics.kept_as(family.moment, family.pooled)
+    if kept is None:
+        raise ParameterError(
+            f"the statistics hold less than family {family.name!r} needs: got {_in_words(statistics.moment, statistics.pooled)}, expected "
+            f"{_in_words(family.moment, family.pooled)}; try mixtura.sweep(mixture, X), or mixtura.Statistics.of(..., family={family.name!r})"
+        )
+    return kept
+
+
+def _in_words(moment: Moment, pooled: bool) -> str:
+    return f"{moment.kept}, {'summed over components' if pooled else 'component by component'}"
 
 
 def check_lasting(family: Family, rule: str) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mixtura import checking
+from mixtura.blas import with_one_thread
 from mixtura.mixture import Mixture
 from mixtura.regularisation import Floor, Regularisation
 from mixtura.rules import maximising
@@ -48,8 +49,10 @@ class NaturalGradient(Rule):
         Fixed.of(self.fixed).check(mixture)
         return maximising.State.before(mixture)
 
+    @with_one_thread
     def update(self, mixture: Mixture, statistics: Statistics, state: maximising.State) -> Update:
         """The M-step of the blend of what the mixture expects and what the rows say."""
+        statistics = maximising.suited(mixture, statistics)
         if state.reference is None:
             state = state._replace(reference=statistics.data_covariance)
         blend = statistics.scale(self.learning_rate)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixtura import checking
+from mixtura.blas import with_one_thread
 from mixtura.mixture import Mixture
 from mixtura.regularisation import Floor, Regularisation
 from mixtura.rules import maximising
@@ -65,9 +66,10 @@ class Online(Rule):
         Fixed.of(self.fixed).check(mixture)
         return OnlineState(maximising.State.before(mixture))
 
+    @with_one_thread
     def update(self, mixture: Mixture, statistics: Statistics, state: OnlineState) -> Update:
         """The M-step of the running statistics with this batch blended in."""
-        running = statistics
+        running = statistics = maximising.suited(mixture, statistics)
         if state.running is not None:
             share = max((state.batches + self.offset) ** -self.exponent, self.forgetting)
             running = _blend(statistics, state.running, share)

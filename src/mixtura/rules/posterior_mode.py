@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mixtura import checking
+from mixtura.blas import with_one_thread
 from mixtura.errors import ParameterError
 from mixtura.mixture import Mixture
 from mixtura.regularisation import Floor, Regularisation
@@ -38,7 +40,7 @@ class MAP(Rule):
 
     def __post_init__(self) -> None:
         if not (isinstance(self.prior, Prior | Mixture) or (isinstance(self.prior, str) and self.prior == "weak")):
-            raise ParameterError(f"prior is not usable: got {self.prior!r}, expected 'weak', a Prior or a Mixture; try 'weak'")
+            raise ParameterError(f"prior is not usable: got {checking.short(self.prior)}, expected 'weak', a Prior or a Mixture; try 'weak'")
         check_relevance(self.relevance)
 
     def initial(self, mixture: Mixture) -> maximising.State:
@@ -52,8 +54,10 @@ class MAP(Rule):
         prior.check(mixture)
         return state._replace(prior=prior)
 
+    @with_one_thread
     def update(self, mixture: Mixture, statistics: Statistics, state: maximising.State) -> Update:
         """The M-step with the prior's rows added. Raises nothing, whatever the data made of a component."""
+        statistics = maximising.suited(mixture, statistics)
         state = state._replace(prior=self._prior(mixture, statistics, state))
         return maximising.step(mixture, statistics, state, self.regularisation, Fixed.of(self.fixed))
 

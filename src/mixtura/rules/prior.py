@@ -15,6 +15,7 @@ import numpy as np
 from mixtura import checking
 from mixtura.errors import ParameterError
 from mixtura.families import Family
+from mixtura.frame import LARGEST
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 from mixtura.statistics import Statistics
@@ -111,4 +112,4 @@ class Prior:
 
 def check_relevance(relevance: float) -> None:
     """Raises ParameterError unless it is a number of rows > 0."""
-    checking.number("relevance", relevance, "a number of rows > 0", lambda rows: 0 < rows < np.inf, 16)
+    checking.number("relevance", relevance, f"a number of rows > 0 and at most {LARGEST:.0e}", lambda rows: 0 < rows <= LARGEST, 16)

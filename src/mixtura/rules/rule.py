@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from mixtura.kernels import AnyGaussians
 from mixtura.mixture import Mixture
+from mixtura.rules.fixed import Fixed
 from mixtura.statistics import Statistics
 
 
@@ -80,6 +81,10 @@ class Rule(ABC):
     def objective(self, mixture: Mixture, statistics: Statistics, state: Any) -> float:
         """What the rule climbs, in nats per row: the mean log-likelihood, or that with the logarithm of a prior."""
         return statistics.log_likelihood / statistics.weight
+
+    def n_parameters(self, mixture: Mixture) -> int:
+        """How many parameters of such a mixture the rule is free to choose: all but those that are fixed."""
+        return Fixed.of(getattr(self, "fixed", None)).n_free(mixture.family, mixture.K, mixture.D)
 
     def outcome(self, mixture: Mixture, state: Any) -> Mixture:
         """What the rule has learnt when it stands at this mixture: the mixture itself, or an average over those on the way."""

@@ -17,12 +17,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mixtura import checking
+from mixtura.blas import with_one_thread
 from mixtura.errors import ParameterError
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 from mixtura.rules.coordinates import Chart
 from mixtura.rules.em import EM
 from mixtura.rules.fixed import Fixed
+from mixtura.rules.maximising import suited
 from mixtura.rules.posterior_mode import MAP
 from mixtura.rules.rule import Event, Rule, Update
 from mixtura.statistics import Statistics
@@ -74,12 +76,18 @@ class Squarem(Rule):
         """The rule's own state; nothing known to be slow."""
         return _State(self.rule.initial(mixture), doubted=max(self.tol, LEAST))
 
+    def n_parameters(self, mixture: Mixture) -> int:
+        """Those that the rule is free to choose."""
+        return self.rule.n_parameters(mixture)
+
     def objective(self, mixture: Mixture, statistics: Statistics, state: _State) -> float:
         """The rule's."""
         return self.rule.objective(mixture, statistics, state.inner)
 
+    @with_one_thread
     def update(self, mixture: Mixture, statistics: Statistics, state: _State) -> Update:
         """A step of the rule, or one aimed by the last two."""
+        statistics = suited(mixture, statistics)
         reached = self.objective(mixture, statistics, state)
         if state.aim is not None and not reached >= state.aim.least - ROUNDING * max(1.0, abs(reached)):
             return _taken_back(state, state.aim)

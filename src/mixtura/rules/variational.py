@@ -21,13 +21,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura import checking
+from mixtura.blas import with_one_thread
 from mixtura.errors import ParameterError
 from mixtura.families import Family
+from mixtura.frame import LARGEST
 from mixtura.kernels import AnyGaussians, Gaussians
 from mixtura.mixture import Mixture
-from mixtura.moments import Array
+from mixtura.moments import Array, symmetric
 from mixtura.regularisation import RELATIVE_FLOOR, Floor
-from mixtura.rules.maximising import check_lasting, maximise
+from mixtura.rules.maximising import check_lasting, maximise, suited
 from mixtura.rules.natural import expected_statistics
 from mixtura.rules.prior import Prior
 from mixtura.rules.proportions import PROPORTIONS, Proportions
@@ -150,14 +152,12 @@ class Variational(Rule):
     begun: Beliefs | None = None
 
     def __post_init__(self) -> None:
-        kind = self.weight_concentration_prior_type
-        if not isinstance(kind, str) or kind not in PROPORTIONS:
-            raise ParameterError(
-                f"unknown weight_concentration_prior_type: got {kind!r}, expected one of {', '.join(map(repr, PROPORTIONS))}; try 'dirichlet_process'"
-            )
+        checking.word("weight_concentration_prior_type", self.weight_concentration_prior_type, PROPORTIONS, "dirichlet_process")
         for name in ("weight_concentration_prior", "mean_precision_prior", "degrees_of_freedom_prior"):
             if getattr(self, name) is not None:
-                checking.number(name, getattr(self, name), "a number > 0 or None", lambda value: 0 < value < np.inf, None)
+                checking.number(
+                    name, getattr(self, name), f"a number > 0 and at most {LARGEST:.0e}, or None", lambda value: 0 < value <= LARGEST, None
+                )
         checking.number("ridge", self.ridge, "a number >= 0 in squared units", lambda value: 0 <= value < np.inf, 0)
 
     def initial(self, mixture: Mixture) -> Beliefs:
@@ -193,7 +193,7 @@ class Variational(Rule):
         covariance = _array("covariance_prior", self.covariance_prior, family.moment.shape(D))
         try:
             family.moment.whiteners(covariance[None], D)
-            fits = family.moment.axes < 2 or np.allclose(covariance, covariance.T)
+            fits = family.moment.axes < 2 or symmetric(covariance)
         except np.linalg.LinAlgError:
             fits = False
         if not fits:
@@ -205,8 +205,10 @@ class Variational(Rule):
         """Expected natural parameters; the mixture's own before there are beliefs."""
         return mixture.gaussians if state.posterior is None else state.posterior.gaussians(mixture)
 
+    @with_one_thread
     def update(self, mixture: Mixture, statistics: Statistics, state: Beliefs) -> Update:
         """The posterior of greatest bound for these responsibilities: the prior's rows and theirs together (Bishop's 10.58 to 10.63)."""
+        statistics = suited(mixture, statistics)
         family, counts = mixture.family, statistics.counts
         prior = self._prior(family, mixture.K, statistics, state)
         reference = statistics.data_covariance if state.reference is None else state.reference
@@ -296,10 +298,7 @@ def _given(value: float | None, otherwise: float) -> float:
 
 
 def _array(name: str, value: Any, shape: tuple[int, ...]) -> Array:
-    try:
-        array = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise ParameterError(f"{name} is not numbers: got {value!r}, expected an array of floats of shape {shape}; try None") from None
+    array = checking.array(name, value, f"an array of floats of shape {shape}", "None")
     if array.shape != shape:
         raise ParameterError(f"{name} does not fit: got shape {array.shape}, expected {shape}; try None for that of the rows")
     if not np.isfinite(array).all():

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura import checking, checkpoints
+from mixtura.blas import one_thread
 from mixtura.errors import ConstantColumnWarning, DataError, InterruptionWarning, ParameterError
 from mixtura.families import ALL, USUAL, Family, family_of, in_order
 from mixtura.moments import NORM
@@ -69,7 +70,7 @@ def select(
     goes on too. Those on all rows rank first; `rows` in the table tells which they are. None of these ends below one that it contains.
 
     `on_progress` is called after steps or cells, from one thread at a time, which need not be this one. `progress` shows the same, and the rows of
-    passes over files: bars on a terminal (stderr) and in a notebook, a plain line for each cell elsewhere.
+    passes over files: bars on a terminal (stderr) and in a notebook, a plain line for each cell elsewhere, or for each step of a single cell.
 
     `checkpoint` is a folder in which the search is kept, so that it survives its process: see `mixtura.fit`. Called again with the same arguments it
     goes on, and ends with the same bits; random_state=None is kept as it was drawn. What costs no more than milliseconds is computed anew.
@@ -89,11 +90,11 @@ def select(
     array([False])
     >>> again = mixtura.select(X, range(1, 4), "tied", random_state=0, progress=True)  # the same, and seen on stderr
     """
-    _check_options(criterion, folds, subsample)
+    _check_options(criterion, folds, subsample, tol, max_iter)
     source = open_source(data, weight=sample_weight, n_jobs=n_jobs)
     counts = _counts(n_components)
     chosen = _families(families, source.D)
-    with shown(progress, OfSearch(max_iter), source, on_progress) as tell:
+    with one_thread(), shown(progress, OfSearch(max_iter), source, on_progress) as tell:
         check_components(source, min(counts))
         if criterion == "held_out" and folds > source.profile.rows:
             raise DataError(
@@ -161,19 +162,20 @@ def _offering(kept: checkpoints.Unkept, n: float, on_progress: Callable[[Progres
     return tell
 
 
-def _check_options(criterion: str, folds: int, subsample: int | None) -> None:
-    if criterion not in CRITERIA:
-        raise ParameterError(f"unknown criterion: got {criterion!r}, expected one of {', '.join(map(repr, CRITERIA))}; try 'bic'")
+def _check_options(criterion: str, folds: int, subsample: int | None, tol: float, max_iter: int) -> None:
+    checking.word("criterion", criterion, CRITERIA, "bic")
     checking.whole("folds", folds, 2, remedy=5)
+    checking.number("tol", tol, "a number >= 0 in nats per row", lambda tol: 0 <= tol < np.inf, 1e-6)
+    checking.whole("max_iter", max_iter, 0, 1000)
     if subsample is not None:
         checking.whole("subsample", subsample, 2, remedy=SUBSAMPLE)
 
 
 def _counts(n_components: int | Iterable[int]) -> list[int]:
-    counts = [n_components] if isinstance(n_components, int | np.integer) else sorted(set(n_components))
-    if not counts or any(isinstance(K, bool) or not isinstance(K, int | np.integer) or K < 1 for K in counts):
-        raise ParameterError(f"n_components is not usable: got {n_components!r}, expected integers >= 1; try range(1, 10)")
-    return [int(K) for K in counts]
+    counts = list(n_components) if isinstance(n_components, Iterable) and not isinstance(n_components, str | bytes) else [n_components]
+    if not counts or any(isinstance(K, bool) or not isinstance(K, int | np.integer) or not 1 <= K <= checking.MOST for K in counts):
+        raise ParameterError(f"n_components is not usable: got {checking.short(n_components)}, expected integers >= 1; try range(1, 10)")
+    return sorted({int(K) for K in counts})
 
 
 def _families(families: str | Family | Sequence[str | Family], D: int) -> list[Family]:
@@ -182,7 +184,7 @@ def _families(families: str | Family | Sequence[str | Family], D: int) -> list[F
         families = "all" if D <= WIDE else "usual"
     if isinstance(families, str) and families in GROUPS:
         return list(GROUPS[families]) if D > 1 else [family for family in ALL if family.moment is NORM]
-    names = [families] if isinstance(families, str | Family) else families
+    names = [families] if isinstance(families, str | Family) or not isinstance(families, Iterable) else families
     chosen = in_order(family_of(name) for name in names)
     if not chosen:
         raise ParameterError("no family to choose from: got an empty sequence, expected names of families; try 'auto'")

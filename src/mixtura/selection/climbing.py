@@ -7,7 +7,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -21,12 +20,14 @@ from mixtura.kernels.climb import Standings
 from mixtura.kernels.expanded import FULL, features
 from mixtura.mixture import Mixture
 from mixtura.moments import MATRIX, Array
+from mixtura.properties import cached_property
 from mixtura.regularisation import Floor, Regularisation, Ridge
 from mixtura.rules import EM, Rule, Squarem
 from mixtura.rules.maximising import maximise, split
 from mixtura.scouting import Labels, Scout
 from mixtura.selection.candidate import is_regular
 from mixtura.sources import ArraySource, Source
+from mixtura.sources.processors import n_threads
 from mixtura.starting import FEW, like, partition, short_runs
 from mixtura.statistics import Statistics
 from mixtura.stopping import remaining_gain
@@ -224,8 +225,8 @@ class Compiled(SweepBySweep):
 
     @property
     def side_by_side(self) -> int:
-        """As many as there are processors: a compiled call uses one."""
-        return self.source.n_jobs if self.whole and isinstance(self.source, ArraySource) else 1
+        """As many as there are threads: a compiled call uses one."""
+        return n_threads(self.source.n_jobs) if self.whole and isinstance(self.source, ArraySource) else 1
 
     def best(self, family: Family, around: Around, least: float, tell: Tell = None) -> Found:
         """All together."""

@@ -22,6 +22,7 @@ from mixtura.mixture import Mixture
 from mixtura.selection.candidate import Candidate, candidate_of, is_regular, unfitted
 from mixtura.selection.climbing import Around, Climber, Found
 from mixtura.selection.order import run_in_order
+from mixtura.sources.workers import hands
 
 ROUNDING = 1e-12  # nats per row: falls below it are none
 HOPE = 0.02  # nats per row that more than a few steps of EM may still gain
@@ -113,7 +114,8 @@ class _Filling:
         turns |= {(True, *key): [(False, *key), *((self._is_before(other, key), *other) for other in self._beside(key))] for key in self.place}
         interrupted = False
         try:
-            run_in_order(turns, self._turn, self.climber.side_by_side)
+            with hands(self.climber.source.n_jobs, self.climber.side_by_side) as threads:
+                run_in_order(turns, self._turn, threads)
         except KeyboardInterrupt:
             if not self.first:
                 raise

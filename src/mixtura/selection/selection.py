@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mixtura import markup, storage
+from mixtura.properties import cached_property
 from mixtura.selection.candidate import Candidate
 from mixtura.selection.criteria import TITLES
 from mixtura.selection.figures import html_table, text_table, wanted

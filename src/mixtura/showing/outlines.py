@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from mixtura.blas import with_one_thread
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 
 
+@with_one_thread
 def outlines(mixture: Mixture, x: int, y: int, share: float = 0.9, points: int = 72) -> Array:
     """For each component the ellipse in columns x and y that holds this share of it, as a closed line: (K, points, 2), in the columns' units.
 

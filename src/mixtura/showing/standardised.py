@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mixtura.blas import with_one_thread
 from mixtura.mixture import Mixture
 from mixtura.moments import Array
 
@@ -19,6 +20,7 @@ class Standardised(NamedTuple):
     scale: Array
 
 
+@with_one_thread
 def standardised(mixture: Mixture) -> Standardised:
     """Each component as seen from the whole: (mu_k - m) / s and sigma_k / s.
 

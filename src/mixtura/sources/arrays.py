@@ -5,7 +5,6 @@ The kernels release the interpreter lock, so plain threads run at full speed and
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -13,9 +12,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mixtura.checking import short
 from mixtura.errors import DataError, ParameterError
 from mixtura.sources.digests import digest
 from mixtura.sources.lazy import LazyRows
+from mixtura.sources.processors import asked, in_words, n_threads
 from mixtura.sources.source import Source
 from mixtura.sources.tasks import Block
 from mixtura.sources.workers import map_in_order, sum_in_order
@@ -31,7 +32,7 @@ BLOCKS = 32  # enough to keep many threads busy, few enough that adding up their
 class ArraySource(Source):
     """The rows of an array (N, D) of float64 or float32 (anything else becomes float64), with weights (N,) or None.
 
-    `n_jobs` threads share the blocks; None or -1 takes every processor that this process may use.
+    `n_jobs` threads share the blocks: None takes every processor that this process may use, or its share of them (`processors`).
 
     Raises DataError for an array that is not two-dimensional, empty or not numeric, and for weights that are not N finite numbers >= 0.
     """
@@ -42,10 +43,12 @@ class ArraySource(Source):
         self.X = X if isinstance(X, LazyRows) else as_rows(X)
         D = self.X.shape[1]
         self.named = columns is not None
-        self.columns = tuple(columns) if columns is not None else tuple(f"x{j}" for j in range(D))
+        self.columns = tuple(f"x{j}" for j in range(D)) if columns is None else tuple(columns)
+        if len(self.columns) != D:
+            raise ParameterError(f"the names do not fit the columns: got {len(self.columns)} names, expected {D}; try columns=None")
         self.dtype = self.X.dtype
         self.weights = None if weights is None else as_weights(weights, self.n_rows)
-        self.n_jobs = n_threads(n_jobs)
+        self.n_jobs = asked(n_jobs)
 
     @property
     def n_rows(self) -> int:
@@ -55,7 +58,7 @@ class ArraySource(Source):
     @property
     def engine(self) -> str:
         """So many threads."""
-        return in_words(self.n_jobs)
+        return in_words(n_threads(self.n_jobs))
 
     @property
     def fingerprint(self) -> str:
@@ -131,28 +134,9 @@ def most_rows(D: int) -> int:
     return max(LEAST, min(MOST, MOST_NUMBERS // D))
 
 
-def n_threads(n_jobs: int | None) -> int:
-    """The number of threads that `n_jobs` asks for; None or -1 is every processor that this process may use."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if n_jobs is None:
-        return available
-    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int | np.integer) or n_jobs == 0:
-        raise ParameterError(f"n_jobs is not a number of threads: got {n_jobs!r}, expected a positive or negative integer or None; try None")
-    return int(n_jobs) if n_jobs > 0 else max(1, available + 1 + int(n_jobs))
-
-
-def in_words(n_jobs: int) -> str:
-    """So many threads.
-
-    >>> in_words(1), in_words(2)
-    ('1 thread', '2 threads')
-    """
-    return f"{n_jobs} thread{'s' * (n_jobs > 1)}"
-
-
 def as_rows(X: ArrayLike) -> NDArray[Any]:
     """An array (N, D) of float64 or float32, itself where it is one. Raises DataError for anything else."""
-    array = np.asarray(X)
+    array = as_array(X)
     if array.ndim == 1 and array.dtype.kind in "fiub":
         raise DataError(f"the data have one dimension: got shape {array.shape}, expected (rows, columns); try X[:, None] for one column")
     if array.ndim != 2 or array.shape[0] == 0 or array.shape[1] == 0:
@@ -160,14 +144,41 @@ def as_rows(X: ArrayLike) -> NDArray[Any]:
     if array.dtype in (np.float64, np.float32) and array.dtype.isnative:
         return array
     try:
-        return array.astype(np.float64, casting="unsafe" if array.dtype.kind in "iubfO" else "same_kind")
-    except (TypeError, ValueError) as error:
+        with np.errstate(over="ignore", invalid="ignore"):  # what float64 does not hold is infinite, and refused as that
+            return array.astype(np.float64, casting="unsafe" if array.dtype.kind in "iubfO" else "same_kind")
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"the data are not numbers: got dtype {array.dtype} ({error}), expected float64 or float32; try X.astype(float)") from None
+
+
+def unmasked(X: Any) -> Any:
+    """X itself, or where it is an array with masked numbers, NaN in their place."""
+    if isinstance(X, np.ma.MaskedArray) and (mask := np.ma.getmaskarray(X)).any():
+        return np.where(mask, np.nan, _numbers("the data", X.data))
+    return X
+
+
+def as_array(X: ArrayLike) -> NDArray[Any]:
+    """X as an array. Raises DataError where it is none."""
+    try:
+        return np.asarray(unmasked(X))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"the data are not a table: got {short(X)} ({error}), expected rows of equally many numbers; try numpy.asarray") from None
+
+
+def _numbers(what: str, value: Any) -> NDArray[np.float64]:
+    """The value as float64. Raises DataError where it is not numbers."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.array(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(
+            f"{what} are not numbers: got {short(value)} ({error}), expected numbers that float64 holds; try numpy.asarray(..., float)"
+        ) from None
 
 
 def as_weights(weights: ArrayLike, n_rows: int) -> NDArray[np.float64]:
     """Weights (N,) of rows. Raises DataError for anything but finite numbers >= 0, not all zero."""
-    array = np.array(weights, dtype=np.float64)
+    array = _numbers("weights", weights)
     if array.ndim == 0:
         array = np.full(n_rows, float(array))
     if array.shape != (n_rows,):

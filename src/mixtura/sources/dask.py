@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from typing import Any, TypeVar
 
 import dask.array
@@ -22,6 +21,7 @@ from dask import delayed
 from numpy.typing import ArrayLike, NDArray
 
 from mixtura.errors import DataError, ParameterError
+from mixtura.properties import cached_property
 from mixtura.sources import tables
 from mixtura.sources.arrays import as_weights
 from mixtura.sources.dask_crew import Crew

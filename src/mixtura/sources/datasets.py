@@ -9,7 +9,6 @@ Files are looked at before and after every pass: one that changes between two is
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from itertools import accumulate
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -18,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.errors import DataError, FileError
+from mixtura.properties import cached_property
 from mixtura.sources import tables, text
 from mixtura.sources.files import UNNAMED, as_file_error
+from mixtura.sources.processors import n_threads
 from mixtura.sources.streams import StreamSource
 
 FORMATS = {
@@ -77,8 +78,8 @@ class DatasetSource(StreamSource):
         self.n_bytes = files.n_bytes
         with self._failing("cannot read {}"):
             self._dataset, self._fragments = self._opened(columns)
-        schema = self._dataset.schema
-        self.columns, self.skipped = self._chosen(schema, columns)
+            schema = self._dataset.schema
+            self.columns, self.skipped = self._chosen(schema, columns)  # names that are not UTF-8 are found only now
         self.dtype = np.dtype(np.float32 if all(str(schema.field(name).type) == "float" for name in self.columns) else np.float64)
         self._require_agreement()
         many = f"{len(files.paths)} files, the first " if len(files.paths) > 1 else ""
@@ -114,7 +115,7 @@ class DatasetSource(StreamSource):
 
         for path, name in zip(self.files.paths, self.files.names, strict=True):
             with self._failing(READING, lambda name=name: name), parquet.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
-                yield from file.iter_batches(batch_size=BATCH, columns=self._wanted, use_threads=self.n_jobs > FEW)
+                yield from file.iter_batches(batch_size=BATCH, columns=self._wanted, use_threads=n_threads(self.n_jobs) > FEW)
 
     def _scanned(self) -> Iterator[Any]:
         scanner = self._dataset.scanner(columns=self._wanted, batch_size=BATCH, batch_readahead=AHEAD, fragment_readahead=1)

@@ -10,15 +10,19 @@ Files are read whole. pyarrow, which knows the formats, is imported when a file 
 
 from __future__ import annotations
 
+import math
+import struct
+import tokenize
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.errors import DataError, FileError, MixturaWarning
+from mixtura.forms import short
 from mixtura.sources import tables, text
 from mixtura.sources.formats import TEXT, bare, of_suffix
 from mixtura.sources.formats import as_file_error as as_file_error
@@ -171,15 +175,35 @@ def mapped(path: Path) -> NDArray[Any]:
     """The table of numbers in a .npy file, mapped into memory. Raises FileError where it holds no array, DataError where that is no table."""
     with as_file_error(lambda: f"cannot read {path}"):
         with path.open("rb") as file:
-            ours = file.read(len(NUMPY)) == NUMPY
-        if not ours:
-            raise FileError(f"cannot read {path}: got no NumPy array, expected one; try numpy.save")
+            if file.read(len(NUMPY)) != NUMPY:
+                raise FileError(f"cannot read {path}: got no NumPy array, expected one; try numpy.save")
+            file.seek(0)
+            shape, dtype = _npy_header(file)
+            room = path.stat().st_size - file.tell()
+        if not dtype.hasobject and (min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > room):
+            raise FileError(f"cannot read {path}: got {room:,} bytes for shape {short(shape)} of {dtype}, expected a whole array; try another file")
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.ndim not in (1, 2) or array.dtype.kind not in "fiub":
         raise DataError(f"{path} is not a table of numbers: got shape {array.shape} of {array.dtype}, expected (rows, columns); try converting it")
     rows: NDArray[Any] = array[:, None] if array.ndim == 1 else array
     _require_rows(path, len(rows), [f"x{j}" for j in range(rows.shape[1])])
     return rows
+
+
+def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and dtype of a .npy file. Raises ValueError for a header that is none, whatever NumPy makes of it."""
+    try:
+        version = np.lib.format.read_magic(file)
+        reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+        if reader is None:
+            raise ValueError(f"got version {version} of the format, expected 1.0 or 2.0")
+        with warnings.catch_warnings(action="ignore"):  # of a header that Python 2 wrote, of which numpy.load warns
+            shape, _, dtype = reader(file)
+        if not all(type(one) is int for one in shape):
+            raise ValueError(f"shape is not valid: {shape}")
+        return shape, dtype
+    except (TypeError, SyntaxError, OverflowError, MemoryError, RecursionError, KeyError, AttributeError, struct.error, tokenize.TokenError) as error:
+        raise ValueError(f"its header is damaged: {error}") from None
 
 
 def _table(path: Path, schema: Any, n_rows: int, load: Callable[[list[str]], Any], columns: Sequence[str] | None) -> Table:

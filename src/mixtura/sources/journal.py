@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from mixtura.errors import CheckpointWarning, FileError
+from mixtura.forms import short
 from mixtura.sources.digests import LENGTH
 from mixtura.sources.records import decode, encode
 
@@ -74,7 +75,12 @@ class Journal:
                 raise self._failure(error) from None
         if not _is_whole(record):
             raise FileError(f"{self.path} was damaged while it was in use: got other bytes than were written; try the same call again")
-        return decode(record[_START:-_SUM])
+        try:
+            return decode(record[_START:-_SUM])
+        except ValueError as error:
+            raise FileError(
+                f"{self.path} is damaged: got a record that is none ({short(str(error))}), expected one of ours; try another folder"
+            ) from None
 
     def put(self, digest: bytes, result: Any) -> None:
         """Keeps a result, if it is of a kind that can be written down (see `records`)."""

@@ -36,7 +36,8 @@ class ChosenColumns(LazyRows):
         self.dtype = np.dtype(np.float32 if array.dtype == np.float32 else np.float64)
 
     def __getitem__(self, rows: Any) -> NDArray[Any]:
-        return np.ascontiguousarray(self._array[rows][:, self._columns], dtype=self.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):  # what float64 does not hold is infinite, and refused as that
+            return np.ascontiguousarray(self._array[rows][:, self._columns], dtype=self.dtype)
 
 
 class TableRows(LazyRows):

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixtura.errors import FileError, MissingLibraryError, ParameterError
+from mixtura.checking import short
+from mixtura.errors import DataError, FileError, MissingLibraryError, ParameterError
 from mixtura.sources import files, tables
 from mixtura.sources.arrays import ArraySource
 from mixtura.sources.datasets import DatasetSource, Files, format_of, states
@@ -60,6 +61,10 @@ def open(
     >>> source.n_rows, source.columns
     (3, ('x0', 'x1'))
     """
+    if columns is not None and (
+        isinstance(columns, str | bytes) or not isinstance(columns, Iterable) or not all(isinstance(one, str) for one in columns)
+    ):
+        raise ParameterError(f"columns are not names: got {short(columns)}, expected a list of names; try columns=['name'], or None for all")
     if isinstance(data, Source):
         if columns is not None or weight is not None:
             raise ParameterError("the rows are open already: got columns or weights besides a source, expected neither; try mixtura.open(data, ...)")
@@ -81,11 +86,13 @@ def _of_table(data: Any, columns: Sequence[str] | None, weight: str | ArrayLike 
     frame = tables.as_frame(data)
     if frame is None:
         if isinstance(weight, str):
-            raise ParameterError(f"an array has no column of weights: got weight={weight!r}, expected numbers; try an array of them")
+            raise ParameterError(f"an array has no column of weights: got weight={short(weight)}, expected numbers; try an array of them")
         source = ArraySource(data, weight, columns, n_jobs)
         if isinstance(data, np.memmap):
             source.origin = f"array mapped from {data.filename}"
         return source
+    if unnamed := [name for name in frame.columns if not isinstance(name, str)]:
+        raise DataError(f"a column has no name: got {short(unnamed[0])}, expected text; try table.rename(columns=str), or table.to_numpy()")
     names = (
         tables.choose(frame.columns, columns)
         if columns is not None
@@ -152,7 +159,7 @@ def _read(path: Path, columns: Sequence[str] | None, weight: str | ArrayLike | N
 def _of_npy(path: Path, columns: Sequence[str] | None, weight: str | ArrayLike | None, n_jobs: int | None) -> ArraySource:
     array = files.mapped(path)
     if isinstance(weight, str):
-        raise ParameterError(f"{path} has no column of weights: got weight={weight!r}, expected numbers; try an array of them, or Parquet")
+        raise ParameterError(f"{path} has no column of weights: got weight={short(weight)}, expected numbers; try an array of them, or Parquet")
     names = [f"x{j}" for j in range(array.shape[1])]
     chosen = tables.choose(names, columns if columns is not None else names)
     plain = columns is None and array.dtype in (np.float32, np.float64) and array.dtype.isnative

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.properties import cached_property
 from mixtura.sources.arrays import ArraySource
 from mixtura.sources.source import Source
 from mixtura.sources.tasks import Block, Picked, require_finite

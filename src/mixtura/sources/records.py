@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mixtura.frame import Profile
 from mixtura.sources.tasks import Block
+from mixtura.storage import from_json
 
 _LENGTH = struct.Struct("<Q")
 _PROFILE = ("rows", "weight", "minimum", "maximum", "mean", "squares")
@@ -33,10 +34,13 @@ def encode(value: Any) -> bytes | None:
 
 
 def decode(content: bytes) -> Any:
-    """The value that `encode` wrote."""
-    (length,) = _LENGTH.unpack_from(content)
-    end = _LENGTH.size + length
-    return _value(json.loads(content[_LENGTH.size : end]), _Arrays(content, end))
+    """The value that `encode` wrote. Raises ValueError for anything else."""
+    try:
+        (length,) = _LENGTH.unpack_from(content)
+        end = _LENGTH.size + length
+        return _value(from_json(content[_LENGTH.size : end]), _Arrays(content, end))
+    except (struct.error, TypeError, KeyError, OverflowError, SyntaxError) as error:  # whatever NumPy makes of a dtype or a shape
+        raise ValueError(str(error)) from None
 
 
 class _Foreign(Exception):

@@ -13,14 +13,16 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.errors import FileError
 from mixtura.kernels.expanded import FULL, features
 from mixtura.sources.arrays import ArraySource
 from mixtura.sources.digests import digest
 from mixtura.sources.journal import MISSING, Journal
 from mixtura.sources.source import Source
-from mixtura.sources.tasks import Block
+from mixtura.sources.tasks import Block, is_block, is_count
 
 S = TypeVar("S")
+Fits = Callable[[Any, Source], bool]
 # entries of the table of features of rows in memory up to which a pass, some milliseconds, is not worth writing down; climbs are compiled there
 FEW = 2_000_000
 
@@ -41,7 +43,8 @@ class Remembering(Source):
 
     def reduce(self, task: Callable[[Block], S]) -> S:
         """The sum of task(block) over all blocks: what is remembered of it, or from a pass. A task without a digest takes a pass every time."""
-        return self._recalled((task,), lambda: self.inner.reduce(task))
+        fits: Fits = getattr(task, "fits", lambda result, source: True)
+        return self._recalled((task,), lambda: self.inner.reduce(task), lambda result: fits(result, self))
 
     def folds(self, count: int, seed: Sequence[int]) -> Iterator[tuple[Source, Source]]:
         """Those of the source, each remembered."""
@@ -59,6 +62,7 @@ class Remembering(Source):
         key = digest(*context, "how many")
         assert key is not None
         known = self.journal.get(key)
+        self._require(known is MISSING or is_count(known))
         for number in itertools.count():
             if number == known if known is not MISSING else drawn.at(number) is None:
                 break
@@ -71,17 +75,23 @@ class Remembering(Source):
         self.inner.profile = self.profile  # which may not have been taken from a pass
         return self.inner.batches(rows, seed)
 
-    def _recalled(self, what: tuple[Any, ...], compute: Callable[[], S]) -> S:
+    def _recalled(self, what: tuple[Any, ...], compute: Callable[[], S], fits: Callable[[Any], bool]) -> S:
         key = digest(*self.context, *what)
         if key is None:
             return compute()
         found = self.journal.get(key)
         if found is not MISSING:
+            self._require(fits(found))
             known: S = found
             return known
         result = compute()
         self.journal.put(key, result)
         return result
+
+    def _require(self, fits: bool) -> None:
+        """What a journal of strangers holds under the right name may still be anything."""
+        if not fits:
+            raise FileError(f"{self.journal.path} is of another fit: got a result of another kind, expected that of its task; try another folder")
 
 
 class Remembered(Remembering):
@@ -95,7 +105,7 @@ class Remembered(Remembering):
     @property
     def n_rows(self) -> int:
         """How many rows there are."""
-        return self._recalled(("how many rows",), lambda: self.inner.n_rows)
+        return self._recalled(("how many rows",), lambda: self.inner.n_rows, is_count)
 
     @property
     def engine(self) -> str:
@@ -130,7 +140,7 @@ class Remembered(Remembering):
             taken = self.inner.take(rows)
             return Block(0, np.asarray(taken.X), taken.weights)
 
-        _, X, weights = self._recalled(("rows", rows), block)
+        _, X, weights = self._recalled(("rows", rows), block, lambda found: is_block(found, self) and len(found.rows) == len(rows))
         taken = remembered(ArraySource(X, weights, self.columns if self.named else None), self.journal, (*self.context, "rows", rows))
         assert isinstance(taken, ArraySource)
         return taken

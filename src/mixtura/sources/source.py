@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -21,6 +21,7 @@ from mixtura.errors import DataError, ParameterError
 from mixtura.frame import LARGEST, Frame, Profile
 from mixtura.kernels import Gaussians
 from mixtura.moments import Moment
+from mixtura.properties import cached_property
 from mixtura.sources.tasks import Block, Picked, Profiled, Swept, require_finite
 from mixtura.statistics import Statistics
 
@@ -63,7 +64,7 @@ class Source(ABC):
 
     `named` tells whether the columns have names of their own; others are called x0, x1, ... `skipped` are columns of a file or table that were
     not taken because they hold no numbers. `origin` says where the rows lie, `engine` what works on them. `watch`, where it is set, is told
-    how far a pass has come. `n_bytes` is what a pass reads, where that is known.
+    how far a pass has come. `n_bytes` is what a pass reads, where that is known. `n_jobs` is how many threads were asked for, of what is in memory.
 
     >>> import numpy as np, mixtura
     >>> source = mixtura.open(np.arange(6.0).reshape(3, 2))
@@ -82,6 +83,7 @@ class Source(ABC):
     origin: str = "array"
     n_bytes: int | None = None
     watch: Callable[[Passed], object] | None = None
+    n_jobs: int | None = None
 
     @property
     @abstractmethod
@@ -120,7 +122,7 @@ class Source(ABC):
 
         taken = self.reduce(Picked(rows))
         weights = None if taken[0].weights is None else np.concatenate([block.weights for block in taken if block.weights is not None])
-        return ArraySource(np.concatenate([block.rows for block in taken]), weights, self.columns if self.named else None)
+        return ArraySource(np.concatenate([block.rows for block in taken]), weights, self.columns if self.named else None, self.n_jobs)
 
     def batches(self, rows: int, seed: Sequence[int]) -> Iterator[Source]:
         """All rows once, shuffled by the seed, in equal mini-batches of at most so many rows; they share these rows' profile and frame."""
@@ -158,11 +160,12 @@ class Source(ABC):
         profile = self.reduce(Profiled())
         if profile.rows == 0:
             raise DataError("no rows to fit: got 0 rows of positive weight, expected at least 1; try other data or weights")
+        require_countable(profile.weight)
         # the overflow of squares is found before NaN is looked for, so that 1e300 is not called missing
-        if not np.isfinite(profile.minimum + profile.maximum).all():
+        if not (np.isfinite(profile.minimum) & np.isfinite(profile.maximum)).all():
             self.refuse_not_finite()
         deviation = profile.deviation
-        for j in np.flatnonzero(~((deviation < LARGEST) & (deviation > 1 / LARGEST) & (np.abs(profile.mean) < LARGEST))):
+        for j in np.flatnonzero(~((deviation < LARGEST) & (deviation > 1 / LARGEST) & (np.maximum(-profile.minimum, profile.maximum) < LARGEST))):
             raise DataError(
                 f"column {self.columns[j]!r} cannot be squared in float64: got values from {profile.minimum[j]:.3g} to {profile.maximum[j]:.3g}, "
                 f"expected magnitudes between {1 / LARGEST:.0e} and {LARGEST:.0e}; try other units for this column"
@@ -204,6 +207,15 @@ class Source(ABC):
     def checked(self) -> Callable[[Block], Block]:
         """The block itself, once its rows are seen to be finite; raises DataError naming column and place of the first value that is not."""
         return partial(require_finite, columns=self.columns, place=self.place)
+
+
+def require_countable(weight: float) -> None:
+    """Raises DataError where a sum of weights is not one that sums weighted by them stay within float64 for."""
+    if not 1 / LARGEST < weight < LARGEST:
+        raise DataError(
+            f"the weights cannot be counted in float64: got a sum of {weight:.3g}, expected one between {1 / LARGEST:.0e} and {LARGEST:.0e}; "
+            "try weights / weights.mean()"
+        )
 
 
 def _nothing(block: Block) -> NDArray[Any]:

@@ -15,7 +15,6 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -23,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from pyspark import cloudpickle
 
 from mixtura.errors import DataError, ParameterError, WorkerError
+from mixtura.properties import cached_property
 from mixtura.sources import spark_columns
 from mixtura.sources.source import Passed, Question, Source
 from mixtura.sources.spark_blocks import Asking, Counting, Mapping, Packing, Place, Summing, Unpacking, add

@@ -10,7 +10,6 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -18,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.errors import DataError
-from mixtura.sources.arrays import ArraySource, block_bounds, in_words, most_rows, n_threads
+from mixtura.properties import cached_property
+from mixtura.sources.arrays import ArraySource, block_bounds, most_rows
+from mixtura.sources.processors import asked, in_words, n_threads
 from mixtura.sources.source import Passed, Source
 from mixtura.sources.tasks import Block
 from mixtura.sources.workers import ahead, map_in_order, sum_in_order
@@ -45,14 +46,13 @@ class Held(NamedTuple):
 class StreamSource(Source):
     """Rows that are read anew for every pass. `n_jobs` threads work on them. Blocks are those of an array where the number of rows is known."""
 
-    n_jobs: int
     weighted: bool = False
     apart: bool = True  # whether a thread of its own draws blocks; else whoever is free does, while others work, and works on what it drew
     order: Literal["C", "F"] = "C"  # in which the tables that rows are written into lie in memory
 
     def __init__(self, n_jobs: int | None):
-        self.n_jobs = n_threads(n_jobs)
-        self._free: deque[Table] = deque(maxlen=2 * self.n_jobs + 2)
+        self.n_jobs = asked(n_jobs)
+        self._free: deque[Table] = deque(maxlen=2 * n_threads(n_jobs) + 2)
 
     @abstractmethod
     def pieces(self) -> Iterator[Any]:
@@ -83,7 +83,7 @@ class StreamSource(Source):
     @property
     def engine(self) -> str:
         """So many threads."""
-        return in_words(self.n_jobs)
+        return in_words(n_threads(self.n_jobs))
 
     def reduce(self, task: Callable[[Block], S]) -> S:
         """The sum of task(block) over all blocks, added in row order."""
@@ -129,7 +129,7 @@ class StreamSource(Source):
 
     def _drawn(self) -> Iterator[Held]:
         """The blocks of a pass, drawn by whoever is free, or by a thread of its own."""
-        return ahead(self._blocks, AHEAD) if self.apart or self.n_jobs == 1 else self._blocks()
+        return ahead(self._blocks, AHEAD) if self.apart or n_threads(self.n_jobs) == 1 else self._blocks()
 
     def _done(self, task: Callable[[Block], S], held: Held) -> S:
         try:

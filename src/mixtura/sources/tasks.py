@@ -6,17 +6,18 @@ import sys
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.blas import with_one_thread
 from mixtura.errors import DataError
 from mixtura.frame import Frame, Profile
 from mixtura.kernels import Answers, AnyGaussians
 from mixtura.kernels.passes import Pass
 from mixtura.moments import Array, Moment
+from mixtura.properties import cached_property
 
 DENSE = frozenset(("probability", "log_density"))  # answers for which the kernels weigh every component exactly
 
@@ -36,6 +37,16 @@ class Block(NamedTuple):
     weights: NDArray[np.float64] | None
 
 
+class Columned(Protocol):
+    """What tells which results fit a source: its columns and dtype."""
+
+    dtype: np.dtype[Any]
+
+    @property
+    def D(self) -> int:
+        """The number of columns."""
+
+
 @dataclass(frozen=True)
 class Profiled:
     """The profile of a block."""
@@ -43,6 +54,12 @@ class Profiled:
     def __call__(self, block: Block) -> Profile:
         """Ranges, means and squares of the block's columns."""
         return Profile.of(block.rows, block.weights)
+
+    def fits(self, result: Any, source: Columned) -> bool:
+        """Whether this can be a profile of the source's rows."""
+        if not (isinstance(result, Profile) and is_count(result.rows) and isinstance(result.weight, float)):
+            return False
+        return all(_is_array(one, (source.D,)) for one in (result.minimum, result.maximum, result.mean, result.squares))
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +73,10 @@ class Picked:
         first, last = np.searchsorted(self.numbers, [block.start, block.start + len(block.rows)])
         chosen = self.numbers[first:last] - block.start
         return [Block(block.start, block.rows[chosen], None if block.weights is None else block.weights[chosen])]
+
+    def fits(self, result: Any, source: Columned) -> bool:
+        """Whether these can be blocks of the source with so many rows."""
+        return isinstance(result, list) and all(is_block(one, source) for one in result) and sum(len(one.rows) for one in result) == len(self.numbers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +111,10 @@ class Swept(_Weighing):
         """The sums of the block."""
         return self.plan.sweep(block.rows, block.weights)
 
+    def fits(self, result: Any, source: Columned) -> bool:
+        """Whether these can be such sums."""
+        return _is_array(result, (self.plan.size,)) and is_count(round(result[2]) if np.isfinite(result[2]) else None)
+
 
 @dataclass(frozen=True, eq=False)
 class _Asking(_Weighing):
@@ -112,7 +137,7 @@ class _Asking(_Weighing):
     def _answers(self, block: Block) -> Answers:
         """Those for the rows of the block."""
         names = self._names
-        room = Answers.room(len(block.rows), self.K, self.kind, "component" in names, self._dense, "posterior" in names)
+        room = Answers.room(len(block.rows), self.K, self.plan.dtype, "component" in names, self._dense, "posterior" in names)
         self.plan.answers(block.rows, room)
         return room
 
@@ -163,14 +188,23 @@ class AskedAtOnce(_Asking):
         answers = self._answers(block)
         records = np.empty(len(block.rows), self.dtype)
         for name in self.names:
-            records[name] = getattr(answers, name)
+            records[name] = _within(getattr(answers, name), records.dtype[name].base)
         return records
+
+
+def _within(values: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:
+    """The values, those beyond the largest number of this kind as that number."""
+    if values.dtype == kind or kind.kind != "f":
+        return values
+    most = float(np.finfo(kind).max)
+    return values.clip(-most, most)
 
 
 @dataclass(frozen=True, eq=False)
 class Scored(_Weighing):
     """sum_i w_i log p(x_i), sum_i w_i, and the sum of all values, which is not finite where one of them is not."""
 
+    @with_one_thread
     def __call__(self, block: Block) -> Array:
         """Those of the block."""
         density = Asked(self.gaussians, self.frame, self.kind, "log_density")(block)
@@ -178,11 +212,16 @@ class Scored(_Weighing):
         with np.errstate(invalid="ignore", over="ignore"):
             return np.array([weights @ density, weights.sum(), block.rows.sum(dtype=float)])
 
+    def fits(self, result: Any, source: Columned) -> bool:
+        """Whether these can be such sums."""
+        return _is_array(result, (3,))
+
 
 @dataclass(frozen=True, eq=False)
 class Classified(_Weighing):
     """-sum_i w_i sum_k r_ik log r_ik, sum_i w_i log max_k r_ik, and the sum of all values (see Scored)."""
 
+    @with_one_thread
     def __call__(self, block: Block) -> Array:
         """Those of the block."""
         posterior = Asked(self.gaussians, self.frame, self.kind, "posterior")(block)
@@ -190,6 +229,32 @@ class Classified(_Weighing):
         each = np.stack([-(posterior * logarithms).sum(axis=1), logarithms.max(axis=1)])
         with np.errstate(invalid="ignore", over="ignore"):
             return np.array([*(each.sum(axis=1) if block.weights is None else each @ block.weights), block.rows.sum(dtype=float)])
+
+    def fits(self, result: Any, source: Columned) -> bool:
+        """Whether these can be such sums."""
+        return _is_array(result, (3,))
+
+
+def is_count(value: Any) -> bool:
+    """Whether this can be a number of rows."""
+    return type(value) is int and value >= 0
+
+
+def is_block(value: Any, source: Columned) -> bool:
+    """Whether this can be a block of the source's rows."""
+    return (
+        isinstance(value, Block)
+        and is_count(value.start)
+        and isinstance(value.rows, np.ndarray)
+        and value.rows.dtype == source.dtype
+        and value.rows.ndim == 2
+        and value.rows.shape[1] == source.D
+        and (value.weights is None or _is_array(value.weights, (len(value.rows),)))
+    )
+
+
+def _is_array(value: Any, shape: tuple[int, ...]) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == np.float64 and value.shape == shape
 
 
 def require_finite(block: Block, columns: Sequence[str], place: Callable[[int], str]) -> Block:

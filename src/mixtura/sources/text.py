@@ -31,8 +31,11 @@ def layout(path: Path | str, filesystem: Any = None) -> Layout:
     Raises FileError where the file is blank or no text.
     """
     encoding, lines = first_lines(path, filesystem)
-    delimiter = next((mark for mark in DELIMITERS if _fits(mark, lines)), ",")
-    cells = [cell for row in list(_rows(delimiter, lines))[1:] for cell in row]
+    try:
+        delimiter = next((mark for mark in DELIMITERS if _fits(mark, lines)), ",")
+        cells = [cell for row in list(_rows(delimiter, lines))[1:] for cell in row]
+    except csv.Error as error:  # a cell beyond csv.field_size_limit()
+        raise FileError(f"cannot read {path} as text: {error}; expected shorter cells; try leaving out the column of long ones, or Parquet") from None
     marks = {found.group(1) for cell in cells if (found := DECIMAL.fullmatch(cell))}
     return Layout(encoding, delimiter, "," if marks == {","} and delimiter != "," else ".", any('"' in line for line in lines))
 

@@ -7,10 +7,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
+
+from mixtura.sources.processors import n_threads
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -22,16 +24,43 @@ def pool(n_threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n_threads, thread_name_prefix="mixtura")
 
 
+_working: set[object] = set()  # the threads of this process that work on rows, or soon will; changed by single calls, which nothing interrupts
+
+
+@contextmanager
+def hands(n_jobs: int | None, most: int) -> Iterator[int]:
+    """How many threads, `most` of them, are to work on something inside the `with`; processes, where it says so, are as good.
+
+    As many as `n_jobs` asks for; where that is None, the caller and as many more as there are processors on which no other thread works.
+    """
+    caller, wanted = threading.get_ident(), min(n_threads(n_jobs), most)
+    others = _working - {caller}
+    count = wanted if n_jobs is not None else max(1, min(wanted, n_threads(None) - len(others)))
+    taken = {caller, *(object() for _ in range(count - 1))} - _working
+    _working.update(taken)
+    try:
+        yield count
+    finally:
+        _working.difference_update(taken)
+
+
+def _forget_threads() -> None:
+    """In a process that was forked: threads do not survive it, nor what they had in hand."""
+    pool.cache_clear()
+    _working.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=pool.cache_clear)  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_forget_threads)
 
 
-def sum_in_order(task: Callable[[T], S], items: Iterable[T], n_threads: int) -> S:
-    """task(first) + task(second) + ..., added from left to right, the tasks run by `n_threads` threads; items are drawn by one at a time.
+def sum_in_order(task: Callable[[T], S], items: Iterable[T], n_jobs: int | None) -> S:
+    """task(first) + task(second) + ..., added from left to right, the tasks run by `n_jobs` threads (`hands`); items are drawn by one at a time.
 
     The caller is one of them. Each takes the next item when it is free, so a pass wakes every thread once, not once an item.
     """
-    if n_threads == 1 or (isinstance(items, Sized) and len(items) == 1):
+    most = len(items) if isinstance(items, Sized) else n_threads(n_jobs)
+    if n_jobs == 1 or most == 1:
         return _summed_alone(task, items)
     running, numbered = _Sum[S](), _Shared(items)
 
@@ -43,29 +72,30 @@ def sum_in_order(task: Callable[[T], S], items: Iterable[T], n_threads: int) -> 
             numbered.close()  # nothing is left for the others: they stop at their next item
             raise
 
-    most = min(n_threads, len(items)) if isinstance(items, Sized) else n_threads
-    helpers = [pool(n_threads).submit(work) for _ in range(most - 1)]
-    try:
-        work()
-    finally:
-        started = [helper for helper in helpers if not helper.cancel()]
-        wait(started)
+    with hands(n_jobs, most) as count:
+        helpers = [pool(n_threads(n_jobs)).submit(work) for _ in range(count - 1)]
+        try:
+            work()
+        finally:
+            started = [helper for helper in helpers if not helper.cancel()]
+            wait(started)
     for helper in started:
         helper.result()
     result: S = running.total
     return result
 
 
-def map_in_order(task: Callable[[T], S], items: Iterable[T], n_threads: int) -> Iterator[S]:
+def map_in_order(task: Callable[[T], S], items: Iterable[T], n_jobs: int | None) -> Iterator[S]:
     """task(first), task(second), ... as they come, in this order; a few are worked on ahead."""
-    if n_threads == 1 or (isinstance(items, Sized) and len(items) == 1):
+    threads = n_threads(n_jobs)
+    if threads == 1 or (isinstance(items, Sized) and len(items) == 1):
         yield from map(task, items)
         return
     waiting: deque[Future[S]] = deque()
     try:
         for item in items:
-            waiting.append(pool(n_threads).submit(task, item))
-            if len(waiting) > 2 * n_threads:
+            waiting.append(pool(threads).submit(task, item))
+            if len(waiting) > 2 * threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
