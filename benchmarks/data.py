@@ -2,7 +2,7 @@
 
 Means are 2 z with z standard normal; component k's rows are mean + s (I + G / (2 sqrt d)) z with G standard normal and s uniform in
 [0.7, 1.3], so that correlations are moderate and variances differ; weights are equal. The start is K random rows as means with unit
-covariances and equal weights.
+covariances (`wide`: the data's) and equal weights.
 """
 
 from __future__ import annotations
@@ -41,6 +41,11 @@ def start_means(X: np.ndarray, K: int) -> np.ndarray:
 def unit_covariances(family: str, K: int, d: int) -> np.ndarray:
     """Identities, in the shape that Mixtura and scikit-learn give the family's covariances."""
     return {"full": np.tile(np.eye(d), (K, 1, 1)), "tied": np.eye(d), "diag": np.ones((K, d)), "spherical": np.ones(K)}[family]
+
+
+def wide_covariances(X: np.ndarray, K: int) -> np.ndarray:
+    """The covariance of all rows, for each of K components with covariances of their own: so wide that few of them win most rows."""
+    return np.tile(np.cov(X.T), (K, 1, 1))
 
 
 def old_faithful() -> np.ndarray:

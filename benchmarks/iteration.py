@@ -19,22 +19,24 @@ from benchmarks.roofline import DTYPES, Rates, features
 from benchmarks.sweep import CASES as SHAPES
 
 FAMILIES = ("full", "diag", "tied", "spherical")
+WIDE = ((8_000, 100, 10), (8_000, 112, 10), (30_000, 64, 3))  # shapes of full, begun so wide that components lose their rows, and are clipped
 WORK = 5e8  # floating-point operations that the counted steps of a turn add up to, at least, so that short steps can be timed
 STEPS = (3, 40)  # but no fewer and no more of them
 SLOW = {"scikit-learn": 2, "product": 2}  # rounds of the sides that are slow; `--quick` has one
 
 
 class Case(NamedTuple):
-    """A family and N rows, d columns, K components."""
+    """A family and N rows, d columns, K components, begun at unit covariances or, `wide`, all at the covariance of the rows."""
 
     family: str
     N: int
     d: int
     K: int
+    wide: bool = False
 
     @property
     def name(self) -> str:
-        return f"sweep/{self.family}/{self.N}x{self.d}x{self.K}"
+        return f"sweep/{self.family}/{self.N}x{self.d}x{self.K}" + "/wide" * self.wide
 
     @property
     def steps(self) -> int:
@@ -55,26 +57,29 @@ class Record:
 
 
 def cases(quick: bool) -> Iterator[Case]:
-    """All families and shapes; `quick` has a tenth of the rows, 2,000 or more, and every other shape of the simpler families."""
+    """All families and shapes; `quick` has a tenth of the rows, 2,000 or more, and every other shape of the simpler families and of the wide."""
     for family in FAMILIES:
         for N, d, K in SHAPES[:: 2 if quick and family != "full" else 1]:
             yield Case(family, max(N // 10, 2_000) if quick else N, d, K)
+    for N, d, K in WIDE[:: 2 if quick else 1]:
+        yield Case("full", N, d, K, wide=True)
 
 
 def measure(case: Case, rates: Rates, rounds: int, quick: bool) -> list[Record]:
     """Both records of a case."""
     X = data.rows(case.N, case.d, case.K)
     means = data.start_means(X, case.K)
+    covariances = data.wide_covariances(X, case.K) if case.wide else data.unit_covariances(case.family, case.K, case.d)
     rows = {dtype: X.astype(dtype) for dtype in DTYPES}
     turns: dict[str, Turn] = {f"product {dtype}": rates.turn(dtype) for dtype in DTYPES}
-    turns |= {f"scikit-learn {dtype}": rivals.scikit_learn(rows[dtype], case.family, means) for dtype in DTYPES}
+    turns |= {f"scikit-learn {dtype}": rivals.scikit_learn(rows[dtype], case.family, means, covariances) for dtype in DTYPES}
     ours: dict[str, rivals.MixturaSteps] = {}
     for side, n_jobs in (("mixtura", None), ("one thread", 1)):
         for dtype in DTYPES:
-            ours[f"{side} {dtype}"] = rivals.MixturaSteps(rows[dtype], case.family, means, case.steps, n_jobs)
+            ours[f"{side} {dtype}"] = rivals.MixturaSteps(rows[dtype], case.family, means, covariances, case.steps, n_jobs)
     turns |= ours
     for dtype in DTYPES:
-        onedal = rivals.onedal(rows[dtype], case.family, means, case.steps)
+        onedal = rivals.onedal(rows[dtype], case.family, means, covariances, case.steps)
         if onedal is not None:
             turns[f"oneDAL {dtype}"] = onedal
     for steps in ours.values():
@@ -102,7 +107,7 @@ def figures(record: Record, rates: Rates) -> dict[str, Any]:
     """
     case, timings = record.case, record.timings
     unit = 1e9 / (case.N * case.K)
-    shape = (*case, record.dtype)
+    shape = (case.family, case.N, case.d, case.K, record.dtype)
     mine = timings["mixtura"]
     now = timings["product"].seconds
     roofline = rates.seconds(*shape)
@@ -178,10 +183,11 @@ def row(one: dict[str, Any]) -> str:
 def tables(measured: Sequence[dict[str, Any]]) -> list[str]:
     """A table per family."""
     lines = []
-    for family in FAMILIES:
-        mine = [one for one in measured if one["family"] == family]
+    for family, wide in [*((family, False) for family in FAMILIES), ("full", True)]:
+        mine = [one for one in measured if (one["family"], one["wide"]) == (family, wide)]
         if mine:
-            lines += ["", f"One EM iteration, {family} covariances, {cores()} threads", *head(), *map(row, mine)]
+            begun = ", all begun at that of the rows" * wide
+            lines += ["", f"One EM iteration, {family} covariances{begun}, {cores()} threads", *head(), *map(row, mine)]
     if any(one["errors"] for one in measured):
         lines += ["", "A dash: oneDAL has no such structure or is not installed, or a side failed:"]
         lines += [f"  {one['case']} {one['dtype']}, {side}: {error}" for one in measured for side, error in one["errors"].items()]

@@ -88,9 +88,11 @@ def as_json(found: Figures) -> list[dict[str, Any]]:
 
 
 def _full(found: Figures) -> list[Check]:
-    mine = [one for one in _sweep(found, "float64") if one["family"] == "full"]
+    everything = [one for one in _sweep(found, "float64") if one["family"] == "full"]
+    mine = [one for one in everything if not one["wide"]]
+    onedal = _values(everything, _beside("oneDAL"), lambda one: 2.0 if one["d"] <= 16 else 1.5)
     return [
-        Check(1, "full, float64: 2.0 x oneDAL at d <= 16, 1.5 x above", _values(mine, _beside("oneDAL"), lambda one: 2.0 if one["d"] <= 16 else 1.5)),
+        Check(1, "full, float64: 2.0 x oneDAL at d <= 16, 1.5 x above", onedal),
         Check(1, "full, float64: 60 % of the roofline on every case", _values(mine, _share, 0.60)),
         Check(1, "full, float64: 75 % of the roofline on half of them", _values(mine, _share, 0.75), missing_allowed=0.5),
         Check(
@@ -110,7 +112,7 @@ def _simpler(found: Figures) -> list[Check]:
 
 
 def _float32(found: Figures) -> list[Check]:
-    mine = [one for one in _sweep(found, "float32") if one["d"] >= 8]
+    mine = [one for one in _sweep(found, "float32") if one["d"] >= 8 and not one["wide"]]
     full, others = ([one for one in mine if (one["family"] == "full") == wanted] for wanted in (True, False))
     return [
         Check(3, "float32 1.6 x float64, d >= 8, full", _values(full, _beside_double, 1.6)),
@@ -120,7 +122,7 @@ def _float32(found: Figures) -> list[Check]:
 
 def _threads(found: Figures) -> list[Check]:
     mine = _sweep(found)
-    full, others = ([one for one in mine if (one["family"] == "full") == wanted and cores() == 2] for wanted in (True, False))
+    full, others = ([one for one in mine if (one["family"] == "full") == wanted and cores() == 2 and not one["wide"]] for wanted in (True, False))
     return [
         Check(4, "two threads 1.8 x one, full", _values(full, _beside("one thread"), 1.8)),
         Check(4, "two threads 1.8 x one, diag, tied, spherical", _values(others, _beside("one thread"), 1.8)),

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import scipy.linalg  # noqa: F401  its BLAS is another one than NumPy's
 import threadpoolctl
-from tests.cases import overlapping
+from cases import overlapping
 
 import mixtura
 from mixtura.blas import _limit, one_thread, with_one_thread

@@ -47,7 +47,7 @@ class CommonAxes(Constraint):
         if previous is not None:
             return self._from(_axes(previous, counts), scatter, counts, MORE)[0]
         columns = np.broadcast_to(np.eye(scatter.shape[-1]), scatter.shape[:-3] + scatter.shape[-2:])
-        if counts.shape[-1] * scatter.shape[-1] ** 3 * SWEEPS > BUDGET:
+        if _is_dear(scatter, SWEEPS):
             return self._from(self._most_promising(columns, scatter, counts), scatter, counts, SWEEPS)[0]
         found, least = self._from(columns, scatter, counts, SWEEPS)
         for constraint in self.contained:
@@ -57,14 +57,20 @@ class CommonAxes(Constraint):
             found, least = np.where(better[..., None, None, None], other, found), np.where(better, value, least)
         return found
 
+    def again(self, scatter: Array, counts: Array, previous: Array | None) -> Array:
+        """The axes as they were where turning them takes long, and the diagonals anew."""
+        if previous is None or not _is_dear(scatter, MORE):
+            return self.maximise(scatter, counts, previous)
+        axes = _axes(previous, counts)
+        return self._settled(axes, _seen(axes, scatter), counts)[0]
+
     def _most_promising(self, columns: Array, scatter: Array, counts: Array) -> Array:
         """Where all cannot be turned to the end: of the columns' axes and those of what is contained without turning, the best as they are."""
         best = columns
-        least = self._settled(columns, np.diagonal(scatter, axis1=-2, axis2=-1), counts)[1]
+        least = self._settled(columns, _seen(columns, scatter), counts)[1]
         for constraint in (EQUAL, *(one for one in self.contained if not isinstance(one, CommonAxes))):
             axes = _axes(constraint.maximise(scatter, counts, None), counts)
-            seen = ((scatter @ axes[..., None, :, :]) * axes[..., None, :, :]).sum(axis=-2)
-            value = self._settled(axes, seen, counts)[1]
+            value = self._settled(axes, _seen(axes, scatter), counts)[1]
             better = value < least
             best, least = np.where(better[..., None, None], axes, best), np.where(better, value, least)
         return best
@@ -85,6 +91,17 @@ class CommonAxes(Constraint):
 
 COMMON_AXES_EQUAL_VOLUMES = CommonAxes(EQUAL_VOLUMES, (EQUAL,))
 COMMON_AXES = CommonAxes(FREE, (PROPORTIONAL, COMMON_AXES_EQUAL_VOLUMES))
+
+
+def _is_dear(scatter: Array, sweeps: int) -> bool:
+    """Whether the budget has less than so many sweeps over the planes of scatters (.., K, D, D)."""
+    K, D = scatter.shape[-3:-1]
+    return bool(K * D**3 * sweeps > BUDGET)
+
+
+def _seen(axes: Array, scatter: Array) -> Array:
+    """The diagonals of D' W_k D (.., K, D)."""
+    return np.asarray(((scatter @ axes[..., None, :, :]) * axes[..., None, :, :]).sum(axis=-2))
 
 
 def _axes(covariances: Array, counts: Array) -> Array:

@@ -44,6 +44,10 @@ class Constraint(ABC):
         may be so as well, or NaN: `Family.maximise_above` looks.
         """
 
+    def again(self, scatter: Array, counts: Array, previous: Array | None) -> Array:
+        """The same, where `previous` was found for a scatter much like this one: what takes long to find may stay as it was."""
+        return self.maximise(scatter, counts, previous)
+
     def n_parameters(self, K: int, D: int) -> int:
         """Free numbers in K covariances of D columns. Of the fourteen families the letters tell."""
         raise ParameterError(f"the number of free parameters is not known: got {type(self).__name__} without n_parameters(K, D); try defining it")

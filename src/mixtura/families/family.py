@@ -141,7 +141,8 @@ class Family:
         scale being free, sum_k n_k tr(Sigma_k^-1 s R) <= n D, so that Sigma_k >= (n_k / n) (s / D) R. Only where units differ so much that axes
         at right angles are beyond float64 there is none: then one covariance for all, which is in every such family.
         """
-        covariances, floor = covariances.copy(), relative
+        assert self.constraint is not None
+        covariances, floor, find = covariances.copy(), relative, self.constraint.maximise
         variances = np.diagonal(reference) if reference.ndim == 2 else reference
         turned = self.equivariance == "similarities"
         hopeless = turned and variances.max() * np.finfo(float).eps > relative * variances.min()  # the rounding of one column hides another
@@ -150,10 +151,9 @@ class Family:
             if not low.any():
                 return covariances
             padded = scatter[low] + across(counts, scatter)[low] * (floor * (1 + 1e-9) * reference)
-            before = None if previous is None or not np.isfinite(previous[low]).all() else previous[low]
-            covariances[low] = self.maximise(padded, counts[low], scatter.shape[-1], before)
-            previous = covariances  # that of a smaller ridge is near
-            floor *= COARSE
+            known = None if previous is None or not np.isfinite(previous[low]).all() else previous[low]
+            covariances[low] = find(padded, counts[low], known)
+            floor, find, previous = floor * COARSE, self.constraint.again, covariances  # those of a smaller ridge are near
         low = self._below(covariances, reference, relative).any(axis=-1)
         shared = EQUAL.maximise(scatter[low], counts[low], None) + relative * (1 + 1e-9) * reference
         covariances[low] = shared if self.lettered else self.maximise(shared * across(counts[low], shared), counts[low], scatter.shape[-1])
