@@ -314,7 +314,7 @@ class Mixture:
         ((3, 1), (3,))
         """
         try:
-            checking.whole("n", n, 1)
+            checking.whole("n", n, 1, "n=1")
         except ParameterError as error:
             raise ParameterError(f"cannot sample {checking.short(n)} rows: {error}") from None
         generator = generator_of(random_state)
@@ -467,7 +467,7 @@ class Mixture:
         return bool((np.abs(apart) <= near * deviations[:, :, None] * deviations[:, None, :]).all())
 
     def _lost_digits(self, deviations: Array) -> float:
-        """What rounding makes of the volume of a covariance, relative to it: as much more as its narrowest direction is narrower than `deviations`."""
+        """What rounding makes of the volume of a covariance, relative to it: the more, the narrower a direction is than the `deviations`."""
         U = self.whiteners
         precisions = np.square(U).sum(axis=-2) if U.ndim == 3 else np.square(U)
         return float(ROUNDINGS * self.D * np.finfo(float).eps * (precisions * deviations**2).max())
