@@ -17,6 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from mixtura.moments import Array, Moment
+from mixtura.triangular import positive_definite
 
 COLLINEAR = 1e-4  # share of the diagonal in the data's covariance: with the floor's 1e-6 it leaves ten digits of precision
 
@@ -183,7 +184,9 @@ class Statistics:
         if self.moment.axes == 1:
             return _without_zeros(covariance, squares)
         diagonal = np.diagonal(covariance)
-        return np.asarray((1 - COLLINEAR) * covariance + np.diag(_without_zeros(diagonal, squares) - (1 - COLLINEAR) * diagonal))
+        variances = _without_zeros(diagonal, squares)
+        mixed = np.asarray((1 - COLLINEAR) * covariance + np.diag(variances - (1 - COLLINEAR) * diagonal))
+        return mixed if positive_definite(mixed).all() else np.diag(variances)  # of sums about points so far away that they lost the directions
 
 
 def _without_zeros(variances: Array, squares: Array) -> Array:
