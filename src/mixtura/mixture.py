@@ -320,11 +320,9 @@ class Mixture:
         ((3, 1), (3,))
         """
         try:
-            checking.whole("n", n, 1)
-        except ParameterError:
-            raise ParameterError(
-                f"cannot sample {checking.short(n)} rows: n is not usable: got {checking.short(n)}, expected an integer >= 1; try n=1"
-            ) from None
+            checking.whole("n", n, 1, "n=1")
+        except ParameterError as error:
+            raise ParameterError(f"cannot sample {checking.short(n)} rows: {error}") from None
         generator = generator_of(random_state)
         component = generator.choice(self.K, size=n, p=self.weights)
         covariances = np.broadcast_to(self.covariances, (self.K, *self.family.moment.shape(self.D)))
@@ -478,7 +476,7 @@ class Mixture:
         return bool((np.abs(apart) <= near * deviations[:, :, None] * deviations[:, None, :]).all())
 
     def _lost_digits(self, deviations: Array) -> float:
-        """What rounding makes of the volume of a covariance, relative to it: the more, the narrower it is somewhere than `deviations`."""
+        """What rounding makes of the volume of a covariance, relative to it: the more, the narrower a direction is than the `deviations`."""
         U = self.whiteners
         precisions = np.square(U).sum(axis=-2) if U.ndim == 3 else np.square(U)
         return float(ROUNDINGS * self.D * np.finfo(float).eps * (precisions * deviations**2).max())

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 
 from mixtura.moments import Array, Moment
 from mixtura.properties import cached_property
+from mixtura.triangular import positive_definite
 
 if TYPE_CHECKING:
     from mixtura.families import Family
@@ -232,7 +233,9 @@ class Statistics:
         if self.moment.axes == 1:
             return _without_zeros(covariance, squares)
         diagonal = np.diagonal(covariance)
-        return np.asarray((1 - COLLINEAR) * covariance + np.diag(_without_zeros(diagonal, squares) - (1 - COLLINEAR) * diagonal))
+        variances = _without_zeros(diagonal, squares)
+        mixed = np.asarray((1 - COLLINEAR) * covariance + np.diag(variances - (1 - COLLINEAR) * diagonal))
+        return mixed if positive_definite(mixed).all() else np.diag(variances)  # of sums about points so far away that they lost the directions
 
 
 def _without_zeros(variances: Array, squares: Array) -> Array:
