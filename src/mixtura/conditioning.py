@@ -71,7 +71,7 @@ def conditional(family: Family, covariances: Array, known: Columns, rest: Column
             "try mixture.marginal without one of them"
         ) from None
     left = L[..., a:, a:]  # left left' is Sigma_bb - B Sigma_ab, without a difference that cancels
-    slopes: Array = np.linalg.solve(L[..., :a, :a].swapaxes(-1, -2), L[..., a:, :a].swapaxes(-1, -2)).swapaxes(-1, -2)
+    slopes = np.asarray(np.linalg.solve(L[..., :a, :a].swapaxes(-1, -2), L[..., a:, :a].swapaxes(-1, -2)), dtype=float).swapaxes(-1, -2)
     return Conditional(*_as_part(family, left @ left.swapaxes(-1, -2), len(rest)), slopes[None] if family.pooled else slopes)
 
 
