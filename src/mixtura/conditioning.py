@@ -13,9 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.errors import ParameterError
 from mixtura.factors import Factors, inner_precisions, packed, projections
 from mixtura.families import FAMILIES, Family
 from mixtura.moments import DIAGONAL, MATRIX, NORM, Array
+from mixtura.triangular import factors
 
 Columns = NDArray[np.intp]
 # A part of proportional matrices is proportional; but parts of one shape may differ in volume, and those of one orientation have several
@@ -61,9 +63,15 @@ def conditional(family: Family, covariances: Array, known: Columns, rest: Column
     if family.moment is not MATRIX:  # no column tells of another
         return Conditional(*marginal(family, covariances, rest), np.zeros((1, len(rest), len(known))))
     a, order = len(known), np.concatenate([known, rest])
-    L = np.linalg.cholesky(covariances[..., order[:, None], order])
+    try:
+        L: Array = factors(covariances[..., order[:, None], order])
+    except np.linalg.LinAlgError:
+        raise ParameterError(
+            "a covariance is singular but for rounding: got columns of which some follow from others, expected columns that differ; "
+            "try mixture.marginal without one of them"
+        ) from None
     left = L[..., a:, a:]  # left left' is Sigma_bb - B Sigma_ab, without a difference that cancels
-    slopes = np.linalg.solve(L[..., :a, :a].swapaxes(-1, -2), L[..., a:, :a].swapaxes(-1, -2)).swapaxes(-1, -2)
+    slopes = np.asarray(np.linalg.solve(L[..., :a, :a].swapaxes(-1, -2), L[..., a:, :a].swapaxes(-1, -2)), dtype=float).swapaxes(-1, -2)
     return Conditional(*_as_part(family, left @ left.swapaxes(-1, -2), len(rest)), slopes[None] if family.pooled else slopes)
 
 

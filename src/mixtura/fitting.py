@@ -25,7 +25,7 @@ from mixtura.sources import Source, Swept
 from mixtura.statistics import Statistics
 from mixtura.stopping import TREMBLE, noise, remaining_gain, settled
 
-FAR = 1e6  # deviations of the rows: sums of squares about a point so far away keep three digits of their variance
+FAR = 1e7  # deviations of the rows: sums of squares about a point so far away keep two digits of their variance
 WIDE = 1e40  # either way: beyond it the squares of variances leave float64, whatever the rows' units
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mixtura.families import Family
 from mixtura.moments import Array
-from mixtura.regularisation import Regularisation
+from mixtura.regularisation import RELATIVE_FLOOR, Regularisation
 from mixtura.triangular import inverse_factors
 
 
@@ -70,7 +70,10 @@ class Lockstep:
         kept = family.moment.keep(scatter)
         summed = kept.sum(axis=1) if family.pooled else kept
         covariances, low = self.regularisation.maximise(family, summed, counts, D, self.reference, previous)
-        whiteners = inverse_factors(family.moment.matrices(covariances, D))
+        try:
+            whiteners = inverse_factors(family.moment.matrices(covariances, D))
+        except np.linalg.LinAlgError:  # at a floor so low that it is all rounding: a higher one ranks as well
+            whiteners = inverse_factors(family.moment.matrices(family.moment.floor(covariances, self.reference, RELATIVE_FLOOR)[0], D))
         if family.pooled:
             whiteners = whiteners[:, None]
         precisions = np.broadcast_to(whiteners.swapaxes(-1, -2) @ whiteners, (C, K, D, D))

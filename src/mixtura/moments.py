@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.triangular import inverse_factors, positive_definite
+from mixtura.triangular import factors, inverse_factors, positive_definite
 
 Array = NDArray[np.float64]
 ROUNDING = 1e-6  # what numbers may lose on their way through a file or a caller before they are called wrong
@@ -227,7 +227,7 @@ class _Matrix(Moment):
         return product
 
     def to_coordinates(self, covariances: Array) -> Array:
-        factor = _factors(covariances)
+        factor = factors(covariances)
         diagonal = np.arange(factor.shape[-1])
         factor[..., diagonal, diagonal] = np.log(factor[..., diagonal, diagonal])
         return factor
@@ -238,7 +238,7 @@ class _Matrix(Moment):
         return product
 
     def pullback(self, covariances: Array, gradient: Array) -> Array:
-        factor = _factors(covariances)
+        factor = factors(covariances)
         result = np.tril(2 * gradient @ factor)
         diagonal = np.arange(factor.shape[-1])
         result[..., diagonal, diagonal] *= factor[..., diagonal, diagonal]
@@ -382,21 +382,10 @@ def _reciprocal_root(variances: Array) -> Array:
     return result
 
 
-def _factors(matrices: Array) -> Array:
-    """Lower triangular L with L L' = the matrices (.., D, D): Cholesky's, or of those that it finds singular the inverse of their whiteners.
-
-    Raises LinAlgError where those find them singular too.
-    """
-    try:
-        return np.asarray(np.linalg.cholesky(matrices), dtype=float)
-    except np.linalg.LinAlgError:
-        return np.asarray(np.tril(np.linalg.inv(inverse_factors(matrices))), dtype=float)
-
-
 def _roots(matrices: Array) -> Array:
     """R with R R' = the matrices (K, D, D): their factors, or where rounding leaves them no more than semidefinite, by their eigenvalues."""
     try:
-        return _factors(matrices)
+        return factors(matrices)
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(matrices)
         return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])

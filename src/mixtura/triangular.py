@@ -26,6 +26,17 @@ def inverse_factors(matrices: Array) -> Array:
     return factors
 
 
+def factors(matrices: Array) -> Array:
+    """L with L L' = symmetric matrices (.., D, D), lower triangular: LAPACK's, or where it finds one singular, the inverses of `inverse_factors`.
+
+    Raises numpy's LinAlgError where these find it singular too.
+    """
+    try:
+        return np.asarray(np.linalg.cholesky(matrices), dtype=float)
+    except np.linalg.LinAlgError:
+        return np.asarray(np.tril(np.linalg.inv(inverse_factors(matrices))), dtype=float)
+
+
 def positive_definite(matrices: Array) -> NDArray[np.bool_]:
     """Which of the symmetric matrices (.., D, D) are positive definite."""
     return _eliminated(np.array(matrices, dtype=float, order="C"))

@@ -14,7 +14,7 @@ from sklearn.utils.validation import validate_data
 from mixtura.errors import DataError, ParameterError
 from mixtura.sources import ArraySource, Source
 from mixtura.sources import open as open_source
-from mixtura.sources.arrays import as_array, as_rows, unmasked
+from mixtura.sources.arrays import as_array, as_rows, has_times, unmasked
 from mixtura.sources.opening import ELSEWHERE
 from mixtura.sources.tables import as_frame, to_rows
 
@@ -60,6 +60,10 @@ def _checked_by_scikit_learn(estimator: Any, X: Any, weight: ArrayLike | None, n
     except (ValueError, OverflowError, np.exceptions.DTypePromotionError):
         _refuse_words(X)
         raise
+    except TypeError:
+        if as_frame(X) is not None:  # one of strange objects; what is sparse scikit-learn has named
+            _refuse_words(X)
+        raise
     names = getattr(estimator, "feature_names_in_", None)
     source = ArraySource(rows, weight, None if names is None else [str(name) for name in names], n_jobs)
     if not isinstance(X, np.ndarray | list | tuple) and names is not None:
@@ -70,7 +74,7 @@ def _checked_by_scikit_learn(estimator: Any, X: Any, weight: ArrayLike | None, n
 def _has_times(X: Any) -> bool:
     """Whether X holds dates or times, which NumPy would count as numbers, in days or nanoseconds."""
     if isinstance(X, np.ndarray):
-        return X.dtype.kind in "mM"
+        return has_times(X)
     frame = None
     with suppress(DataError):  # of two columns with one name, which scikit-learn takes
         frame = as_frame(X)

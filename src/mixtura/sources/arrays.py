@@ -143,11 +143,18 @@ def as_rows(X: ArrayLike) -> NDArray[Any]:
         raise DataError(f"the data are not a table: got shape {array.shape}, expected (rows, columns), neither zero; try X.reshape(n, -1)")
     if array.dtype in (np.float64, np.float32) and array.dtype.isnative:
         return array
+    if has_times(array):
+        raise DataError(f"the data are not numbers: got dtype {array.dtype} with dates or times, expected float64 or float32; try seconds")
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # what float64 does not hold is infinite, and refused as that
             return array.astype(np.float64, casting="unsafe" if array.dtype.kind in "iubfO" else "same_kind")
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"the data are not numbers: got dtype {array.dtype} ({error}), expected float64 or float32; try X.astype(float)") from None
+
+
+def has_times(array: NDArray[Any]) -> bool:
+    """Whether an array holds dates or times, which NumPy would count as numbers, in days or nanoseconds."""
+    return array.dtype.kind in "mM" or (array.dtype == object and any(isinstance(cell, np.datetime64 | np.timedelta64) for cell in array.flat))
 
 
 def unmasked(X: Any) -> Any:
