@@ -521,8 +521,9 @@ def test_the_command_resumes_with_the_same_bytes(tmp_path: Path, monkeypatch: py
     assert not kept.exists()
     monkeypatch.chdir(tmp_path)
     shutil.move(there / "ck", tmp_path / "moved")
-    done = CliRunner().invoke(app, ["fit", "--resume", "moved"])
-    assert (done.exit_code, done.output) == (0, "")
+    done = CliRunner().invoke(app, ["fit", "--resume", "moved", "--output", str(kept)])
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr.startswith(f"mixtura: resuming, in {there}: mixtura fit rows.parquet --components 2:3 ")
     assert Path.cwd() == tmp_path
     for name in ("model.safetensors", "summary.json"):
         assert (kept / name).read_bytes() == (plain / name).read_bytes()
@@ -539,7 +540,7 @@ def test_the_command_refuses_to_resume_in_one_line(tmp_path: Path) -> None:
         return done.stderr
 
     assert "got no checkpoint.json there, expected the folder of a checkpoint" in told("--resume", str(tmp_path))
-    for words in (["--resume"], ["--resume", "a", "--quiet"], ["x.csv", "--resume=a"], ["--resume="]):
+    for words in (["--resume"], ["--resume", "a", "--quiet"], ["x.csv", "--resume=a"], ["--resume="], ["--resume", "a", "-o"], ["--resume=a"] * 2):
         assert "error: --resume stands alone: got" in told(*words)
     mixtura.fit(array(), START, **SHORT, checkpoint=tmp_path / "ck")
     assert "it was not begun by the command" in told(f"--resume={tmp_path / 'ck'}")
@@ -665,7 +666,7 @@ def test_an_interrupted_command_writes_its_model_and_resumes(tmp_path: Path) -> 
     )
     assert mixtura.Mixture.load(tmp_path / "out" / "model.safetensors").K == mixtura.Mixture.load(tmp_path / "ck" / "model.safetensors").K == 3
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["interrupted"]
-    assert CliRunner().invoke(app, ["fit", "--resume", str(tmp_path / "ck")]).exit_code == 0
+    assert CliRunner().invoke(app, ["fit", "--resume", str(tmp_path / "ck"), "--output", str(tmp_path / "out")]).exit_code == 0
     words[words.index(str(tmp_path / "out"))] = str(tmp_path / "plain")
     assert CliRunner().invoke(app, words[: words.index("--checkpoint")]).exit_code == 0
     assert (tmp_path / "out" / "model.safetensors").read_bytes() == (tmp_path / "plain" / "model.safetensors").read_bytes()
