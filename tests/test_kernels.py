@@ -168,3 +168,15 @@ def test_what_is_left_out_is_bounded(family: Family, form: str, monkeypatch: pyt
 
 def _unit(family: Family) -> np.ndarray:
     return np.eye(2) if family.pooled else np.repeat(np.eye(2)[None], 5, axis=0)
+
+
+def test_weights_may_be_read_only_or_have_gaps() -> None:
+    """As those of a column of a table, or that came from another process."""
+    X, weights = np.random.default_rng(0).normal(size=(200, 2)), np.random.default_rng(1).uniform(0.5, 2.0, (200, 2))
+    mixture = mixtura.Mixture([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.0]], [np.eye(2)] * 2)
+    read_only = weights[:, 0].copy()
+    read_only.flags.writeable = False
+    expected = mixtura.sweep(mixture, X, weights[:, 0].copy())
+    for given in (weights[:, 0], read_only):
+        block = mixture.gaussians.plan(mixtura.open(X).frame(False), np.float64, (mixture.family.moment, False))
+        assert block.statistics(block.sweep(X, given)).weight == expected.weight

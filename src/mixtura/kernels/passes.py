@@ -177,9 +177,12 @@ class Pass(ABC):
 
 
 def _in_units(weights: Array, dtype: np.dtype[Any]) -> tuple[NDArray[Any], float]:
-    """Weights in a dtype, and what one of them stands for: a power of two near the largest, so that none overflows."""
+    """A copy of weights in a dtype, and what one of them stands for: a power of two near the largest, so that none overflows.
+
+    A kernel is compiled once, for an array of its own: those of others may be read-only or have gaps.
+    """
     if dtype == np.float64:
-        return weights, 1.0
+        return weights.astype(dtype), 1.0
     unit = float(np.exp2(np.frexp(weights.max())[1]))
     return (weights / unit).astype(dtype), unit
 
